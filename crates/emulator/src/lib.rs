@@ -1,0 +1,3 @@
+//! Managed Service for Apache Flink on a laptop.
+
+pub mod data_plane;
