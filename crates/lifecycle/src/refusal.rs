@@ -1,0 +1,27 @@
+//! Why a request is refused, said so that the person who sent it can put it right.
+
+use serde::{Deserialize, Serialize};
+
+/// One thing that is wrong with a request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refusal {
+    /// Path of the field in the request, such as `policy.bakeSeconds`.
+    pub field: String,
+    /// What is wrong with it. Never carries a runtime property's value.
+    pub problem: String,
+    /// What to do about it.
+    pub cure: String,
+}
+
+impl Refusal {
+    /// Says that `field` has this problem and that cure.
+    pub fn new(field: impl Into<String>, problem: impl Into<String>, cure: impl Into<String>) -> Self {
+        Self { field: field.into(), problem: problem.into(), cure: cure.into() }
+    }
+}
+
+impl std::fmt::Display for Refusal {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{}: {}; {}", self.field, self.problem, self.cure)
+    }
+}

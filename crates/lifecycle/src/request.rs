@@ -1,0 +1,398 @@
+//! The request: what a person, a pipeline or a trigger hands to the state machine. It is refused here, by field, before
+//! anything is touched, when it cannot be meant.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::policy::Policy;
+use crate::refusal::Refusal;
+
+/// Bytes of a request, as JSON. Step Functions carries 262,144 bytes of state; the rest is room for ours.
+pub const LARGEST_REQUEST_BYTES: usize = 200_000;
+
+/// Where a started job takes its state from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum RestoreType {
+    /// From the latest snapshot. The default.
+    #[default]
+    #[serde(rename = "RESTORE_FROM_LATEST_SNAPSHOT")]
+    Latest,
+    /// From the snapshot that is named.
+    #[serde(rename = "RESTORE_FROM_CUSTOM_SNAPSHOT")]
+    Custom,
+    /// From none: the job begins without state.
+    #[serde(rename = "SKIP_RESTORE_FROM_SNAPSHOT")]
+    Skip,
+}
+
+impl RestoreType {
+    /// The word as the service writes it (`ApplicationRestoreType`).
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Latest => "RESTORE_FROM_LATEST_SNAPSHOT",
+            Self::Custom => "RESTORE_FROM_CUSTOM_SNAPSHOT",
+            Self::Skip => "SKIP_RESTORE_FROM_SNAPSHOT",
+        }
+    }
+}
+
+/// How state is restored. It is stated with every update and every start, because the service forgets it otherwise.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Restore {
+    /// Where the state comes from.
+    #[serde(rename = "type")]
+    pub restore_type: RestoreType,
+    /// Name of the snapshot, with `RESTORE_FROM_CUSTOM_SNAPSHOT` only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub snapshot: Option<String>,
+    /// Whether state that belongs to no operator of the new code may be dropped.
+    pub allow_non_restored_state: bool,
+}
+
+impl Restore {
+    /// State from the snapshot of this name.
+    pub fn from_snapshot(name: impl Into<String>) -> Self {
+        Self { restore_type: RestoreType::Custom, snapshot: Some(name.into()), allow_non_restored_state: false }
+    }
+
+    /// The `ApplicationRestoreConfiguration` and `FlinkRunConfiguration` of kinesisanalyticsv2, which have the same
+    /// members in `RunConfiguration` and in `RunConfigurationUpdate`.
+    pub fn run_configuration(&self) -> Value {
+        let mut application = Map::new();
+        application.insert("ApplicationRestoreType".into(), self.restore_type.as_str().into());
+        if let Some(snapshot) = &self.snapshot {
+            application.insert("SnapshotName".into(), snapshot.as_str().into());
+        }
+        serde_json::json!({
+            "ApplicationRestoreConfiguration": application,
+            "FlinkRunConfiguration": { "AllowNonRestoredState": self.allow_non_restored_state },
+        })
+    }
+}
+
+/// A request to change one application.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Request {
+    /// Name of the application.
+    pub application: String,
+    /// The change: the body of `UpdateApplication` without the name, the version and the token.
+    pub update: Map<String, Value>,
+    /// How state is restored.
+    #[serde(default)]
+    pub restore: Restore,
+    /// The policy; every field has a default.
+    #[serde(default)]
+    pub policy: Policy,
+    /// Whether an application that is stopped is started after the update. Without it, it stays stopped.
+    #[serde(default)]
+    pub start: bool,
+    /// Why, in the words of whoever asks; for the report.
+    #[serde(default)]
+    pub reason: Option<String>,
+    /// For whoever reads the input; not used.
+    #[serde(default, rename = "comment")]
+    _comment: Option<String>,
+}
+
+/// Fields of `UpdateApplication` that this tool fills in itself.
+const OURS: [&str; 3] = ["ApplicationName", "CurrentApplicationVersionId", "ConditionalToken"];
+/// Fields of `UpdateApplication` today. Others are passed through with a look at their form only, because the service
+/// may be newer than this code.
+const OBJECTS: [&str; 2] = ["ApplicationConfigurationUpdate", "RunConfigurationUpdate"];
+const TEXTS: [&str; 2] = ["ServiceExecutionRoleUpdate", "RuntimeEnvironmentUpdate"];
+const LISTS: [&str; 1] = ["CloudWatchLoggingOptionUpdates"];
+
+impl Request {
+    /// Reads a request. All that is wrong with it comes back at once.
+    pub fn parse(input: &Value) -> Result<Self, Vec<Refusal>> {
+        let bytes = input.to_string().len();
+        if bytes > LARGEST_REQUEST_BYTES {
+            return Err(vec![Refusal::new(
+                "input",
+                format!("{bytes} bytes are more than the state machine can carry"),
+                format!("keep it under {LARGEST_REQUEST_BYTES} bytes: code belongs in S3, large properties in a store"),
+            )]);
+        }
+        let has_restore = input.get("restore").is_some();
+        let mut request: Self = serde_path_to_error::deserialize(input).map_err(|error| vec![unreadable(&error)])?;
+        let mut refusals = request.policy.refusals();
+        refusals.extend(request.name_refusals());
+        refusals.extend(request.update_refusals());
+        if refusals.is_empty()
+            && let Some(run_configuration) = request.update.remove("RunConfigurationUpdate")
+        {
+            if has_restore {
+                refusals.push(Refusal::new(
+                    "update.RunConfigurationUpdate",
+                    "`restore` says already how state is restored",
+                    "say it in one of the two places",
+                ));
+            } else {
+                match restore_of(&run_configuration) {
+                    Ok(restore) => request.restore = restore,
+                    Err(refusal) => refusals.push(refusal),
+                }
+            }
+        }
+        refusals.extend(request.restore_refusals());
+        if refusals.is_empty() { Ok(request) } else { Err(refusals) }
+    }
+
+    fn name_refusals(&self) -> Option<Refusal> {
+        let good = |character: char| character.is_ascii_alphanumeric() || "_.-".contains(character);
+        let is_name = (1..=128).contains(&self.application.len()) && self.application.chars().all(good);
+        (!is_name).then(|| {
+            Refusal::new(
+                "application",
+                "not the name of an application",
+                "give its name (not its ARN): 1 to 128 letters, digits, `_`, `.` or `-`",
+            )
+        })
+    }
+
+    fn update_refusals(&self) -> Vec<Refusal> {
+        let mut refusals = Vec::new();
+        if self.update.is_empty() {
+            refusals.push(Refusal::new(
+                "update",
+                "empty: there is nothing to change",
+                "give at least one field of UpdateApplication, such as ApplicationConfigurationUpdate",
+            ));
+        }
+        for (name, value) in &self.update {
+            let name = name.as_str();
+            let field = format!("update.{name}");
+            let problem = if OURS.contains(&name) {
+                Some(("is filled in by the deployment itself", "leave it out"))
+            } else if OBJECTS.contains(&name) && !value.is_object() {
+                Some(("wrong type", "give an object, as UpdateApplication takes it"))
+            } else if TEXTS.contains(&name) && !value.is_string() {
+                Some(("wrong type", "give a string, as UpdateApplication takes it"))
+            } else if LISTS.contains(&name) && !value.is_array() {
+                Some(("wrong type", "give a list, as UpdateApplication takes it"))
+            } else if !name.starts_with(|character: char| character.is_ascii_uppercase()) {
+                Some(("unknown field", "use the names of UpdateApplication, such as ApplicationConfigurationUpdate"))
+            } else {
+                None
+            };
+            refusals.extend(problem.map(|(problem, cure)| Refusal::new(field, problem, cure)));
+        }
+        refusals
+    }
+
+    fn restore_refusals(&self) -> Option<Refusal> {
+        match (self.restore.restore_type, &self.restore.snapshot) {
+            (RestoreType::Custom, None) => Some(Refusal::new(
+                "restore.snapshot",
+                "missing, and RESTORE_FROM_CUSTOM_SNAPSHOT needs it",
+                "name a READY snapshot of the application",
+            )),
+            (RestoreType::Latest | RestoreType::Skip, Some(_)) => Some(Refusal::new(
+                "restore.type",
+                "a snapshot is named, but would not be used",
+                "say RESTORE_FROM_CUSTOM_SNAPSHOT, or leave `restore.snapshot` out",
+            )),
+            (RestoreType::Custom, Some(_)) | (RestoreType::Latest | RestoreType::Skip, None) => None,
+        }
+    }
+
+    /// The paths of the fields that the update sets, without their values, for reports.
+    pub fn changed_fields(&self) -> Vec<String> {
+        let mut fields = Vec::new();
+        collect_fields(&self.update, "", &mut fields);
+        fields
+    }
+}
+
+/// Paths of the leaves, without values; property groups and lists are leaves here, since their keys may be telling.
+fn collect_fields(object: &Map<String, Value>, prefix: &str, fields: &mut Vec<String>) {
+    for (name, value) in object {
+        let path = if prefix.is_empty() { name.clone() } else { format!("{prefix}.{name}") };
+        match value {
+            Value::Object(inner) if name != "EnvironmentPropertyUpdates" => collect_fields(inner, &path, fields),
+            Value::Null
+            | Value::Bool(_)
+            | Value::Number(_)
+            | Value::String(_)
+            | Value::Array(_)
+            | Value::Object(_) => fields.push(path),
+        }
+    }
+}
+
+/// Says which field could not be read, from serde's error. The value itself stays out: it may be a property's.
+fn unreadable(error: &serde_path_to_error::Error<serde_json::Error>) -> Refusal {
+    let path = error.path().to_string();
+    let message = error.inner().to_string();
+    let field = if path == "." { "input".to_owned() } else { path };
+    if let Some(name) = quoted_after(&message, "unknown field ") {
+        return Refusal::new(field_named(&field, name), "unknown field", "correct the spelling or leave it out");
+    }
+    if let Some(name) = quoted_after(&message, "missing field ") {
+        return Refusal::new(field_named(&field, name), "missing", "give it");
+    }
+    let expected = message.split_once("expected ").map_or("another kind of value", |(_, expected)| expected);
+    let expected = match expected {
+        "u32" => "a whole number, 0 or more",
+        "a map" | "struct Request" | "struct Policy" | "struct Restore" => "an object",
+        other => other,
+    };
+    Refusal::new(field, "wrong type or value", format!("give {expected}"))
+}
+
+fn quoted_after<'message>(message: &'message str, words: &str) -> Option<&'message str> {
+    message.split_once(words)?.1.strip_prefix('`')?.split('`').next()
+}
+
+fn field_named(path: &str, name: &str) -> String {
+    if path == "input" || path == name || path.ends_with(&format!(".{name}")) {
+        if path == "input" { name.to_owned() } else { path.to_owned() }
+    } else {
+        format!("{path}.{name}")
+    }
+}
+
+/// The `restore` that a `RunConfigurationUpdate` says.
+fn restore_of(run_configuration: &Value) -> Result<Restore, Refusal> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "PascalCase", deny_unknown_fields)]
+    struct RunConfigurationUpdate {
+        #[serde(default)]
+        flink_run_configuration_update: FlinkRunConfiguration,
+        #[serde(default)]
+        application_restore_configuration: ApplicationRestoreConfiguration,
+    }
+    #[derive(Deserialize, Default)]
+    #[serde(rename_all = "PascalCase", deny_unknown_fields)]
+    struct FlinkRunConfiguration {
+        #[serde(default)]
+        allow_non_restored_state: bool,
+    }
+    #[derive(Deserialize, Default)]
+    #[serde(rename_all = "PascalCase", deny_unknown_fields, default)]
+    struct ApplicationRestoreConfiguration {
+        application_restore_type: RestoreType,
+        snapshot_name: Option<String>,
+    }
+    let read: RunConfigurationUpdate = serde_path_to_error::deserialize(run_configuration).map_err(|error| {
+        let refusal = unreadable(&error);
+        Refusal { field: format!("update.RunConfigurationUpdate.{}", refusal.field), ..refusal }
+    })?;
+    Ok(Restore {
+        restore_type: read.application_restore_configuration.application_restore_type,
+        snapshot: read.application_restore_configuration.snapshot_name,
+        allow_non_restored_state: read.flink_run_configuration_update.allow_non_restored_state,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn refused(input: &Value) -> Vec<String> {
+        Request::parse(input).expect_err("should be refused").into_iter().map(|refusal| refusal.field).collect()
+    }
+
+    #[test]
+    fn a_minimal_request_gets_the_defaults() {
+        let request = Request::parse(&json!({
+            "application": "orders",
+            "update": { "RuntimeEnvironmentUpdate": "FLINK-1_20" },
+        }))
+        .unwrap();
+        assert_eq!(request.policy, Policy::default());
+        assert_eq!(request.restore, Restore::default());
+        assert!(!request.start && !request.restore.allow_non_restored_state);
+        assert_eq!(request.changed_fields(), ["RuntimeEnvironmentUpdate"]);
+    }
+
+    #[test]
+    fn every_mistake_is_named_with_a_cure() {
+        let update = json!({ "RuntimeEnvironmentUpdate": "FLINK-1_20" });
+        let cases = [
+            (json!([]), "input"),
+            (json!({ "update": update }), "application"),
+            (json!({ "application": "orders" }), "update"),
+            (json!({ "application": "orders", "update": {} }), "update"),
+            (json!({ "application": "arn:aws:x", "update": update }), "application"),
+            (json!({ "application": 7, "update": update }), "application"),
+            (json!({ "application": "orders", "update": update, "polcy": {} }), "polcy"),
+            (json!({ "application": "orders", "update": update, "policy": { "bake": 5 } }), "policy.bake"),
+            (json!({ "application": "orders", "update": update, "policy": { "bakeSeconds": -5 } }), "policy.bakeSeconds"),
+            (json!({ "application": "orders", "update": update, "policy": { "bakeSeconds": "5m" } }), "policy.bakeSeconds"),
+            (json!({ "application": "orders", "update": update, "policy": { "bakeSeconds": 9_999_999_999_u64 } }), "policy.bakeSeconds"),
+            (json!({ "application": "orders", "update": update, "policy": { "onFailure": "panic" } }), "policy.onFailure"),
+            (json!({ "application": "orders", "update": { "ApplicationName": "x" } }), "update.ApplicationName"),
+            (json!({ "application": "orders", "update": { "ApplicationConfigurationUpdate": [] } }), "update.ApplicationConfigurationUpdate"),
+            (json!({ "application": "orders", "update": { "RuntimeEnvironmentUpdate": 1 } }), "update.RuntimeEnvironmentUpdate"),
+            (json!({ "application": "orders", "update": { "CloudWatchLoggingOptionUpdates": {} } }), "update.CloudWatchLoggingOptionUpdates"),
+            (json!({ "application": "orders", "update": { "runtime": "x" } }), "update.runtime"),
+            (json!({ "application": "orders", "update": update, "restore": { "type": "RESTORE_FROM_CUSTOM_SNAPSHOT" } }), "restore.snapshot"),
+            (json!({ "application": "orders", "update": update, "restore": { "snapshot": "s" } }), "restore.type"),
+            (json!({ "application": "orders", "update": update, "restore": { "type": "LATEST" } }), "restore.type"),
+            (json!({ "application": "orders", "update": { "RunConfigurationUpdate": {} }, "restore": {} }), "update.RunConfigurationUpdate"),
+            (
+                json!({ "application": "orders", "update": { "RunConfigurationUpdate": { "FlinkRunConfigurationUpdate": { "AllowNonRestoredState": 1 } } } }),
+                "update.RunConfigurationUpdate.FlinkRunConfigurationUpdate.AllowNonRestoredState",
+            ),
+        ];
+        for (input, field) in cases {
+            assert_eq!(refused(&input), [field], "{input}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_does_not_repeat_the_value() {
+        let input = json!({ "application": "orders", "update": "hunter2-is-the-password" });
+        let refusals = Request::parse(&input).expect_err("should be refused");
+        assert!(!format!("{refusals:?}").contains("hunter2"), "{refusals:?}");
+    }
+
+    #[test]
+    fn a_body_over_the_limit_is_refused() {
+        let input = json!({ "application": "orders", "update": { "X": "x".repeat(LARGEST_REQUEST_BYTES) } });
+        assert_eq!(refused(&input), ["input"]);
+    }
+
+    #[test]
+    fn the_run_configuration_of_the_cli_is_understood() {
+        let request = Request::parse(&json!({
+            "application": "orders",
+            "update": {
+                "RuntimeEnvironmentUpdate": "FLINK-1_20",
+                "RunConfigurationUpdate": {
+                    "FlinkRunConfigurationUpdate": { "AllowNonRestoredState": true },
+                    "ApplicationRestoreConfiguration": {
+                        "ApplicationRestoreType": "RESTORE_FROM_CUSTOM_SNAPSHOT", "SnapshotName": "monday"
+                    },
+                },
+            },
+        }))
+        .unwrap();
+        let expected = Restore { allow_non_restored_state: true, ..Restore::from_snapshot("monday") };
+        assert_eq!(request.restore, expected);
+        assert!(!request.update.contains_key("RunConfigurationUpdate"));
+    }
+
+    #[test]
+    fn fields_newer_than_this_code_pass_through() {
+        let input = json!({ "application": "orders", "update": { "QuantumUpdate": { "Qubits": 3 } } });
+        assert!(Request::parse(&input).unwrap().update.contains_key("QuantumUpdate"));
+    }
+
+    #[test]
+    fn property_keys_and_values_stay_out_of_the_changed_fields() {
+        let request = Request::parse(&json!({
+            "application": "orders",
+            "update": { "ApplicationConfigurationUpdate": { "EnvironmentPropertyUpdates": { "PropertyGroups": [
+                { "PropertyGroupId": "db", "PropertyMap": { "password": "hunter2" } }
+            ] } } },
+        }))
+        .unwrap();
+        assert_eq!(request.changed_fields(), ["ApplicationConfigurationUpdate.EnvironmentPropertyUpdates"]);
+    }
+}
