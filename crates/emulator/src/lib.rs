@@ -1,3 +1,25 @@
-//! Managed Service for Apache Flink on a laptop.
+//! Managed Service for Apache Flink on a laptop: the service as AWS SDKs and the AWS CLI see it, over a simulated job or
+//! a real Apache Flink.
+//!
+//! [`Emulator`] is the service. [`Emulator::handle`] answers a request of any of its protocols (kinesisanalyticsv2,
+//! Flink's REST API through presigned URLs, CloudWatch, SNS, EventBridge); in front of it are a server
+//! ([`Emulator::serve`]) and, for tests in virtual time, [`InProcessHttp`], an HTTP client for the AWS SDKs that needs no
+//! network. What runs the jobs is a [`data_plane::DataPlane`].
 
+pub mod code;
 pub mod data_plane;
+pub mod faults;
+pub mod record;
+pub mod timings;
+
+mod emulator;
+mod in_process;
+mod wire;
+
+pub use code::CodeStore;
+pub use emulator::{ApplicationView, Emulator, EmulatorConfig, TOKEN_MARKER};
+pub use faults::{Effect, Fault, Loss, Occurrences};
+pub use in_process::{InProcessHttp, Unreachable};
+pub use record::RecordEntry;
+pub use timings::Timings;
+pub use wire::{HttpRequest, HttpResponse};
