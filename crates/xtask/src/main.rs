@@ -1,3 +1,83 @@
-//! The tasks of the project.
+//! The project's own tasks, run as `cargo xtask`: everything a person or CI does with the repository, in one place and
+//! in one language. It asks for Rust and Python 3 alone; what else a task needs it installs, pinned, under
+//! `target/tools`. It decides nothing about deployments and knows no AWS.
 
-fn main() {}
+mod check;
+mod definitions;
+mod demo;
+mod hygiene;
+mod leftovers;
+mod process;
+mod report;
+mod store;
+mod test;
+mod tools;
+mod workspace;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::check::Step;
+use crate::workspace::Workspace;
+
+/// The project's own tasks. They need Rust and Python 3; what else they need they install, pinned, under target/tools.
+#[derive(Debug, Parser)]
+#[command(
+    name = "cargo xtask",
+    bin_name = "cargo xtask",
+    after_help = "Exit codes: 0 done, 1 something failed, 2 misuse."
+)]
+struct CommandLine {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// Watch a change being deployed and verified, and a bad one undone, on this machine
+    ///
+    /// Builds the Lambdas and the demo, then runs the demo with the arguments as given: `cargo xtask demo --help` lists them.
+    #[command(disable_help_flag = true)]
+    Demo {
+        /// What the demo is to be told: --list, --scenario NAME, --json, --flink 1.20
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGUMENT")]
+        arguments: Vec<OsString>,
+    },
+    /// Run the tests, all or those whose name contains one of the filters
+    ///
+    /// Installs what they need, builds, runs every crate's tests, and makes sure that no process is left behind. The
+    /// last line says how many passed and failed.
+    Test {
+        /// Run only the tests whose name contains one of these
+        #[arg(value_name = "FILTER")]
+        filters: Vec<String>,
+        /// Arguments for the test programs themselves, such as --nocapture
+        #[arg(last = true, value_name = "ARGUMENT")]
+        arguments: Vec<String>,
+    },
+    /// Check everything but behaviour: format, lints, docs, dependencies, definitions, spelling
+    Check {
+        /// Make only these checks
+        #[arg(value_enum, value_name = "STEP")]
+        steps: Vec<Step>,
+    },
+}
+
+fn main() -> ExitCode {
+    let command_line = CommandLine::parse();
+    let workspace = Workspace::here();
+    let done = match command_line.task {
+        Task::Demo { arguments } => demo::run(&workspace, &arguments),
+        Task::Test { filters, arguments } => test::run(&workspace, &filters, &arguments),
+        Task::Check { steps } => check::run(&workspace, &steps),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            report::error(error.as_ref());
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,297 @@
+//! `cargo xtask check`: everything about the repository that can be judged without running its tests. All steps are made
+//! even when one fails, and what was not checked, and why, is said beside what was.
+
+use std::error::Error;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use clap::ValueEnum;
+use serde_json::Value;
+use thiserror::Error;
+
+use crate::definitions;
+use crate::hygiene::Rules;
+use crate::process;
+use crate::report;
+use crate::tools::{self, Python, Validators};
+use crate::workspace::Workspace;
+
+const CARGO_DENY: &str = "0.20.2";
+const CARGO_MACHETE: &str = "0.9.2";
+const VALIDATORS: [&str; 2] = ["asl-validator", "amazon-states-language-service"];
+const TEMPLATE: &str = "template.yaml";
+/// What cargo-deny says when it has no advisories to compare with.
+const NO_DATABASE: &str = "failed to fetch advisory database";
+
+/// One check.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Step {
+    /// Every Rust file is formatted (cargo fmt)
+    Format,
+    /// No registry's host, machine's path or credential is in a file
+    Hygiene,
+    /// No word is misspelt (typos)
+    Spelling,
+    /// Every sample input in events/ is JSON
+    Events,
+    /// The state machines and the template are valid, and the validators still notice when one is not
+    Definitions,
+    /// Every dependency is used (cargo-machete)
+    Unused,
+    /// Licences, banned crates, sources and advisories (cargo-deny)
+    Dependencies,
+    /// No lint fires in any target (cargo clippy)
+    Lints,
+    /// The documentation builds without a warning (cargo doc)
+    Docs,
+}
+
+/// What is wrong with the repository.
+#[derive(Debug, Error)]
+enum CheckError {
+    #[error("failed: {}", .0.join(", "))]
+    Steps(Vec<String>),
+    #[error("found:\n    {}", .0.join("\n    "))]
+    Problems(Vec<String>),
+    #[error("cannot read {path}")]
+    Unreadable { path: String, source: Box<dyn Error + Send + Sync> },
+}
+
+type StepResult = Result<Vec<String>, Box<dyn Error>>;
+
+/// Makes the given checks, or all if none is given.
+pub(crate) fn run(workspace: &Workspace, steps: &[Step]) -> Result<(), Box<dyn Error>> {
+    let steps = if steps.is_empty() { Step::value_variants() } else { steps };
+    let mut failed = Vec::new();
+    let mut summary = Vec::new();
+    for step in steps {
+        let name = step.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default();
+        report::progress("check", &format!("{name} …"));
+        match step.make(workspace) {
+            Ok(notes) if notes.is_empty() => summary.push(format!("{name}: ok")),
+            Ok(notes) => summary.push(format!("{name}: ok; {}", notes.join("; "))),
+            Err(error) => {
+                report::error(error.as_ref());
+                summary.push(format!("{name}: FAILED"));
+                failed.push(name);
+            }
+        }
+    }
+    for line in summary {
+        report::progress("check", &line);
+    }
+    if failed.is_empty() { Ok(()) } else { Err(CheckError::Steps(failed).into()) }
+}
+
+impl Step {
+    /// Makes the check. What a person should know beside the good result is handed back.
+    fn make(self, workspace: &Workspace) -> StepResult {
+        match self {
+            Self::Format => cargo(workspace, &["fmt", "--all", "--check"], &[]),
+            Self::Lints => cargo(
+                workspace,
+                &["clippy", "--quiet", "--locked", "--workspace", "--all-targets", "--", "--deny", "warnings"],
+                &[],
+            ),
+            Self::Docs => cargo(
+                workspace,
+                &["doc", "--quiet", "--locked", "--workspace", "--no-deps"],
+                &[("RUSTDOCFLAGS", "-D warnings")],
+            ),
+            Self::Hygiene => hygiene(workspace),
+            Self::Spelling => spelling(workspace),
+            Self::Events => events(workspace),
+            Self::Definitions => definitions(workspace),
+            Self::Unused => unused(workspace),
+            Self::Dependencies => dependencies(workspace),
+        }
+    }
+}
+
+fn cargo(workspace: &Workspace, arguments: &[&str], environment: &[(&str, &str)]) -> StepResult {
+    process::run(process::cargo(workspace.root()).args(arguments).envs(environment.iter().copied()))?;
+    Ok(Vec::new())
+}
+
+/// Looks at every file that is committed, or would be by `git add`.
+fn hygiene(workspace: &Workspace) -> StepResult {
+    let files = process::read(Command::new("git").current_dir(workspace.root()).args([
+        "ls-files",
+        "-z",
+        "--cached",
+        "--others",
+        "--exclude-standard",
+    ]))?;
+    let rules = Rules::new(workspace.root());
+    let mut problems = Vec::new();
+    let mut looked_at = 0;
+    for file in files.split_terminator('\0') {
+        let path = workspace.path(file);
+        // Cargo writes the registry's name into its lock file itself; what is deleted but not committed yet is no file.
+        if file == "Cargo.lock" || !path.is_file() {
+            continue;
+        }
+        let content = fs::read(&path).map_err(|source| unreadable(workspace, &path, source))?;
+        if let Ok(text) = String::from_utf8(content) {
+            looked_at += 1;
+            problems.extend(
+                rules.findings(&text).into_iter().map(|finding| format!("{file}:{}: {}", finding.line, finding.what)),
+            );
+        }
+    }
+    none(problems)?;
+    Ok(vec![format!("{looked_at} files")])
+}
+
+fn spelling(workspace: &Workspace) -> StepResult {
+    let python = Python::provide(workspace)?;
+    process::run(python.program("typos").current_dir(workspace.root()).args(["--config", "typos.toml"]))?;
+    Ok(Vec::new())
+}
+
+fn events(workspace: &Workspace) -> StepResult {
+    let files = workspace.files("events", "")?;
+    let problems = files
+        .iter()
+        .filter_map(|file| {
+            let error = read_json(workspace, file).err()?;
+            Some(report::with_causes(&error))
+        })
+        .collect();
+    none(problems)?;
+    Ok(vec![format!("{} sample inputs", files.len())])
+}
+
+/// Our own rules and the public validators over every definition; then the validators over broken copies of each, since a
+/// validator that accepts everything looks just like a good one.
+fn definitions(workspace: &Workspace) -> StepResult {
+    let files = workspace.files("statemachine", ".asl.json")?;
+    if files.is_empty() {
+        return Err(CheckError::Problems(vec!["no definition in statemachine/".to_owned()]).into());
+    }
+    let python = Python::provide(workspace)?;
+    let validators = Validators::provide(workspace, &python)?;
+    let mut problems = Vec::new();
+    for file in &files {
+        let definition = read_json(workspace, file)?;
+        let name = workspace.relative(file);
+        problems.extend(definitions::problems(&definition).into_iter().map(|problem| format!("{name}: {problem}")));
+        for validator in VALIDATORS {
+            if let Verdict::Refused(complaints) = validate(&validators, validator, file)? {
+                problems.push(format!("{validator} refuses {name}:\n{complaints}"));
+            }
+        }
+        problems.extend(toothless(workspace, &validators, &name, &definition)?);
+    }
+    let (template_problems, note) = template(workspace, &python)?;
+    problems.extend(template_problems);
+    none(problems)?;
+    Ok(vec![format!("{} state machines", files.len()), note])
+}
+
+/// The broken copies of a definition that a validator accepted.
+fn toothless(
+    workspace: &Workspace,
+    validators: &Validators,
+    name: &str,
+    definition: &Value,
+) -> Result<Vec<String>, Box<dyn Error>> {
+    let directory = workspace.target().join("xtask").join(format!("broken-{}", std::process::id()));
+    fs::create_dir_all(&directory)?;
+    let mut accepted = Vec::new();
+    for (what, broken) in definitions::broken(definition) {
+        let file = directory.join("broken.asl.json");
+        fs::write(&file, serde_json::to_string_pretty(&broken)?)?;
+        for validator in VALIDATORS {
+            if let Verdict::Accepted = validate(validators, validator, &file)? {
+                accepted.push(format!("{validator} accepts {name} even with {what}: it checks nothing"));
+            }
+        }
+    }
+    fs::remove_dir_all(&directory)?;
+    Ok(accepted)
+}
+
+#[derive(Debug)]
+enum Verdict {
+    Accepted,
+    Refused(String),
+}
+
+/// What the validator says of a file; an error if it could not say anything.
+fn validate(validators: &Validators, validator: &str, file: &Path) -> Result<Verdict, Box<dyn Error>> {
+    let mut command = validators.command(validator);
+    let output = process::capture(command.arg(file))?;
+    match output.status.code() {
+        Some(0) => Ok(Verdict::Accepted),
+        Some(1) => Ok(Verdict::Refused(process::printed(&output))),
+        _ => Err(process::failed(&command, &output).into()),
+    }
+}
+
+/// cfn-lint over the template, and over a broken one that it has to refuse. The problems, and what to say beside them.
+fn template(workspace: &Workspace, python: &Python) -> Result<(Vec<String>, String), Box<dyn Error>> {
+    const HAS_ERRORS: i32 = 2;
+    let lint = |file: &Path| {
+        let mut command = python.interpreter();
+        let output = process::capture(command.args(["-m", "cfnlint", "--"]).arg(file).current_dir(workspace.root()))?;
+        match output.status.code() {
+            Some(0) => Ok(Verdict::Accepted),
+            // A sum of 2 for errors, 4 for warnings, 8 for information.
+            Some(code) if code & HAS_ERRORS != 0 || code & 4 != 0 => Ok(Verdict::Refused(process::printed(&output))),
+            Some(8) => Ok(Verdict::Accepted),
+            _ => Err(process::failed(&command, &output)),
+        }
+    };
+    let mut problems = Vec::new();
+    if let Verdict::Accepted = lint(&workspace.pins().join("broken-template.yaml"))? {
+        problems.push("cfn-lint accepts a broken template: it checks nothing".to_owned());
+    }
+    let template = workspace.path(TEMPLATE);
+    if !template.exists() {
+        return Ok((problems, format!("{TEMPLATE}: not checked, there is none")));
+    }
+    if let Verdict::Refused(complaints) = lint(&template)? {
+        problems.push(format!("cfn-lint refuses {TEMPLATE}:\n{complaints}"));
+    }
+    Ok((problems, format!("{TEMPLATE} valid")))
+}
+
+fn unused(workspace: &Workspace) -> StepResult {
+    let machete = tools::cargo_plugin(workspace, "cargo-machete", CARGO_MACHETE)?;
+    process::read(Command::new(machete).arg("--skip-target-dir").current_dir(workspace.root()))?;
+    Ok(Vec::new())
+}
+
+fn dependencies(workspace: &Workspace) -> StepResult {
+    let deny = tools::cargo_plugin(workspace, "cargo-deny", CARGO_DENY)?;
+    let check = |what: &[&str]| {
+        let mut command = Command::new(&deny);
+        command.current_dir(workspace.root()).args(["--locked", "check", "--hide-inclusion-graph"]).args(what);
+        command
+    };
+    process::run(&mut check(&["bans", "licenses", "sources"]))?;
+    let mut advisories = check(&["advisories"]);
+    let output = process::capture(&mut advisories)?;
+    if output.status.success() {
+        return Ok(vec!["advisories: none".to_owned()]);
+    }
+    if process::printed(&output).contains(NO_DATABASE) {
+        return Ok(vec!["advisories: not checked, the database is out of reach".to_owned()]);
+    }
+    Err(process::failed(&advisories, &output).into())
+}
+
+fn read_json(workspace: &Workspace, path: &PathBuf) -> Result<Value, CheckError> {
+    let text = fs::read(path).map_err(|source| unreadable(workspace, path, source))?;
+    serde_json::from_slice(&text).map_err(|source| unreadable(workspace, path, source))
+}
+
+fn unreadable(workspace: &Workspace, path: &Path, source: impl Into<Box<dyn Error + Send + Sync>>) -> CheckError {
+    CheckError::Unreadable { path: workspace.relative(path), source: source.into() }
+}
+
+fn none(problems: Vec<String>) -> Result<(), CheckError> {
+    if problems.is_empty() { Ok(()) } else { Err(CheckError::Problems(problems)) }
+}

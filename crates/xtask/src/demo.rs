@@ -1,0 +1,78 @@
+//! `cargo xtask demo`: builds what the demo runs and becomes the demo.
+
+use std::error::Error;
+use std::ffi::OsString;
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+use thiserror::Error;
+
+use crate::process;
+use crate::report;
+use crate::workspace::Workspace;
+
+/// The Lambdas of the deploy state machine; each package has a binary of its own name.
+const LAMBDAS: [&str; 8] = [
+    "submit-update",
+    "check-operation",
+    "check-subtasks",
+    "decide-rollback",
+    "roll-back",
+    "force-stop",
+    "restore",
+    "notify",
+];
+const PACKAGE: &str = "scenarios";
+const PROGRAM: &str = "demo";
+
+/// Cargo built, but not the demo.
+#[derive(Debug, Error)]
+#[error("package `{PACKAGE}` was built, but cargo named no program `{PROGRAM}`")]
+struct NoDemo;
+
+/// Builds, then replaces this process by the demo, so that its exit code and its output are the task's. Returns only
+/// when that failed. Nothing of ours is written to standard output.
+pub(crate) fn run(workspace: &Workspace, arguments: &[OsString]) -> Result<(), Box<dyn Error>> {
+    report::progress("demo", "building the Lambdas and the demo (minutes the first time, seconds later)");
+    let mut build = process::cargo(workspace.root());
+    build.args(["build", "--quiet", "--message-format", "json-render-diagnostics", "--package", PACKAGE]);
+    for lambda in LAMBDAS {
+        build.args(["--package", lambda]);
+    }
+    build.arg("--bins");
+    let output = build.stderr(Stdio::inherit()).output().map_err(|source| process::start_error(&build, source))?;
+    if !output.status.success() {
+        return Err("the build failed; what the compiler says is above".into());
+    }
+    let demo = executable(&String::from_utf8_lossy(&output.stdout)).ok_or(NoDemo)?;
+    let mut command = Command::new(demo);
+    command.args(arguments);
+    let source = command.exec();
+    Err(process::start_error(&command, source).into())
+}
+
+/// The demo's path among cargo's messages, one JSON object a line.
+fn executable(messages: &str) -> Option<PathBuf> {
+    messages
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
+        .filter(|message| message["reason"] == "compiler-artifact" && message["target"]["name"] == PROGRAM)
+        .find_map(|message| message["executable"].as_str().map(PathBuf::from))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_demo_is_found_among_cargos_messages() {
+        let messages = r#"{"reason":"compiler-artifact","target":{"name":"scenarios"},"executable":null}
+{"reason":"compiler-artifact","target":{"name":"notify"},"executable":"/t/debug/notify"}
+{"reason":"compiler-artifact","target":{"name":"demo"},"executable":"/t/debug/demo"}
+{"reason":"build-finished","success":true}"#;
+        assert_eq!(executable(messages), Some(PathBuf::from("/t/debug/demo")));
+        assert_eq!(executable(r#"{"reason":"build-finished","success":true}"#), None);
+    }
+}

