@@ -10,6 +10,7 @@ pub mod code;
 pub mod data_plane;
 pub mod faults;
 pub mod flink;
+pub mod flink;
 pub mod record;
 pub mod simulated;
 pub mod timings;

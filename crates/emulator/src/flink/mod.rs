@@ -1,0 +1,433 @@
+//! The data plane with a real Apache Flink in it: one JVM per application (`flink-host`), fetched, pinned and checked on
+//! first use. Jobs are real JARs, snapshots are savepoints, and Flink's REST API is Flink's own. Everything it writes is
+//! under one temporary folder, and everything it runs ends with it.
+
+mod cluster;
+mod configuration;
+mod rest;
+mod tools;
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use reqwest::Client;
+use serde_json::json;
+use tempfile::TempDir;
+
+use self::cluster::{Cluster, Launch};
+use self::rest::{FlinkRest, Run};
+use self::tools::Tools;
+pub use self::tools::{FlinkVersion, default_tools_directory, job_jars};
+use crate::data_plane::{DataPlane, DataPlaneError, JobMetrics, JobSpec, JobState, RestResponse, SnapshotHandle};
+
+const HOST_JAR: &[u8] = include_bytes!("../../flink-host/flink-host.jar");
+const LOGGING: &str = include_str!("log4j2.properties");
+/// Property that tells a job where its `application_properties.json` is; the service's own place is `/etc/flink`.
+const PROPERTIES_FILE_PROPERTY: &str = "application.properties.file";
+
+/// How often a job's metrics are asked for before they count as absent: the first answers after a start are empty.
+const METRICS_ATTEMPTS: u32 = 20;
+const METRICS_PAUSE: Duration = Duration::from_millis(100);
+
+/// What went wrong with a real Flink.
+#[derive(Debug, thiserror::Error)]
+pub enum FlinkError {
+    /// A version or runtime that no release is pinned for.
+    #[error("Flink {asked} is not carried: choose one of 1.20, 2.2, 2.3")]
+    NotCarried {
+        /// The version or runtime.
+        asked: String,
+    },
+    /// Flink or Java could not be fetched; one line for people.
+    #[error("{reason}")]
+    Tools {
+        /// The line.
+        reason: String,
+    },
+    /// Something of this machine failed.
+    #[error("cannot {what}: {source}")]
+    Io {
+        /// What was tried.
+        what: &'static str,
+        /// Why it failed.
+        source: std::io::Error,
+    },
+    /// A cluster did not start, or ended.
+    #[error("the Flink cluster failed: {reason}")]
+    Cluster {
+        /// What it said last.
+        reason: String,
+    },
+    /// Flink refused a call, or an operation of it failed.
+    #[error("{reason}")]
+    Refused {
+        /// The innermost cause, as `class: message`.
+        reason: String,
+    },
+    /// Flink could not be reached.
+    #[error("Flink's REST API cannot be reached")]
+    Http(#[source] reqwest::Error),
+    /// Flink answered something else than expected.
+    #[error("Flink's answer cannot be read: {what}")]
+    Answer {
+        /// What is wrong with it.
+        what: String,
+    },
+}
+
+impl From<FlinkError> for DataPlaneError {
+    fn from(error: FlinkError) -> Self {
+        Self(error.to_string())
+    }
+}
+
+/// How real Flink is run.
+#[derive(Debug, Clone)]
+pub struct FlinkOptions {
+    /// Where Flink and Java are kept between runs.
+    pub tools_directory: PathBuf,
+    /// Versions to fetch at once; others are fetched when an application first needs them.
+    pub versions: Vec<FlinkVersion>,
+    /// Delay before a failed job is restarted (`restart-strategy.fixed-delay.delay`).
+    pub restart_delay: Duration,
+    /// Further Flink configuration of every cluster; it wins over what the data plane sets.
+    pub configuration: BTreeMap<String, String>,
+}
+
+impl Default for FlinkOptions {
+    fn default() -> Self {
+        Self {
+            tools_directory: default_tools_directory(),
+            versions: Vec::new(),
+            restart_delay: Duration::from_secs(10),
+            configuration: BTreeMap::new(),
+        }
+    }
+}
+
+/// Runs jobs on real Flink clusters, one JVM per application.
+#[derive(Debug)]
+pub struct FlinkDataPlane {
+    options: FlinkOptions,
+    tools: Tools,
+    http: Client,
+    /// Everything that is written: the host, clusters' own files, snapshots.
+    directory: TempDir,
+    clusters: AtomicU64,
+    applications: Mutex<HashMap<String, Application>>,
+}
+
+#[derive(Debug, Default)]
+struct Application {
+    prepared: Option<Prepared>,
+    job: Option<Arc<Job>>,
+}
+
+/// A cluster that waits for its job.
+#[derive(Debug)]
+struct Prepared {
+    spec: JobSpec,
+    cluster: Arc<Cluster>,
+    jar: String,
+}
+
+/// A submitted job and the cluster that it has for itself.
+#[derive(Debug)]
+struct Job {
+    id: String,
+    version: FlinkVersion,
+    cluster: Arc<Cluster>,
+    /// What was last read: a job that has ended reports no metrics any more.
+    metrics: Mutex<Option<JobMetrics>>,
+}
+
+impl FlinkDataPlane {
+    /// Makes ready to run jobs: fetches what `options` asks for, which takes a while on a machine's first run.
+    pub async fn launch(options: FlinkOptions) -> Result<Self, FlinkError> {
+        let io = |source| FlinkError::Io { what: "write to the temporary folder", source };
+        let directory = tempfile::Builder::new().prefix("emulator-flink-").tempdir().map_err(io)?;
+        std::fs::write(directory.path().join("flink-host.jar"), HOST_JAR).map_err(io)?;
+        std::fs::write(directory.path().join("log4j2.properties"), LOGGING).map_err(io)?;
+        std::fs::create_dir(directory.path().join("snapshots")).map_err(io)?;
+        let tools = Tools::new(options.tools_directory.clone());
+        for version in &options.versions {
+            tools.toolchain(*version).await?;
+        }
+        Ok(Self {
+            options,
+            tools,
+            http: FlinkRest::http_client()?,
+            directory,
+            clusters: AtomicU64::new(0),
+            applications: Mutex::default(),
+        })
+    }
+
+    fn applications(&self) -> MutexGuard<'_, HashMap<String, Application>> {
+        self.applications.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn job(&self, application: &str) -> Option<Arc<Job>> {
+        self.applications().get(application)?.job.clone()
+    }
+
+    fn expect_job(&self, application: &str) -> Result<Arc<Job>, DataPlaneError> {
+        self.job(application).ok_or_else(|| DataPlaneError(format!("Application {application} has no running job")))
+    }
+
+    fn flink<'a>(&'a self, cluster: &'a Cluster) -> FlinkRest<'a> {
+        FlinkRest::new(&self.http, cluster.address())
+    }
+
+    fn snapshots(&self) -> String {
+        format!("file://{}", self.directory.path().join("snapshots").display())
+    }
+
+    /// Starts a cluster for the job and uploads its code.
+    async fn make_cluster(&self, spec: &JobSpec) -> Result<Prepared, FlinkError> {
+        let toolchain = self.tools.toolchain(FlinkVersion::of_runtime(&spec.runtime)?).await?;
+        let number = self.clusters.fetch_add(1, Ordering::Relaxed);
+        let directory = self.directory.path().join(format!("cluster-{number}"));
+        let properties = directory.join("application_properties.json");
+        let io = |source| FlinkError::Io { what: "write the files of a Flink cluster", source };
+        for folder in ["tmp", "upload", "checkpoints"] {
+            tokio::fs::create_dir_all(directory.join(folder)).await.map_err(io)?;
+        }
+        tokio::fs::write(&properties, configuration::application_properties(&spec.properties)).await.map_err(io)?;
+        let mut jvm_flags = configuration::jvm_flags(toolchain.java_major, spec.parallelism);
+        let settings: [(&str, &Path); 4] = [
+            ("java.io.tmpdir", &directory.join("tmp")),
+            ("log4j.configurationFile", &self.directory.path().join("log4j2.properties")),
+            ("log.file", &directory.join("flink.log")),
+            (PROPERTIES_FILE_PROPERTY, &properties),
+        ];
+        jvm_flags.extend(settings.map(|(name, path)| format!("-D{name}={}", path.display())));
+        let host_jar = self.directory.path().join("flink-host.jar");
+        let launched = Cluster::launch(Launch {
+            toolchain: &toolchain,
+            jvm_flags,
+            host_jar: &host_jar,
+            configuration: configuration::of_cluster(
+                spec,
+                &directory,
+                self.options.restart_delay,
+                &self.options.configuration,
+            ),
+            slots: spec.parallelism,
+            directory: directory.clone(),
+        });
+        let cluster = Arc::new(launched.await?);
+        match self.flink(&cluster).upload(&spec.code.content).await {
+            Ok(jar) => Ok(Prepared { spec: spec.clone(), cluster, jar }),
+            Err(error) => {
+                cluster.kill().await;
+                Err(error)
+            }
+        }
+    }
+
+    /// Takes what is there of an application out of the books and ends it.
+    async fn end(&self, application: &str) {
+        let ended = self.applications().remove(application).unwrap_or_default();
+        if let Some(prepared) = ended.prepared {
+            prepared.cluster.kill().await;
+        }
+        if let Some(job) = ended.job {
+            job.cluster.kill().await;
+        }
+    }
+
+    /// Puts a prepared cluster into the books, and returns the one it takes the place of.
+    fn keep_prepared(&self, application: &str, prepared: Option<Prepared>) -> Option<Prepared> {
+        let mut applications = self.applications();
+        std::mem::replace(&mut applications.entry(application.to_owned()).or_default().prepared, prepared)
+    }
+
+    async fn read_metrics(&self, job: &Job) -> Result<Option<JobMetrics>, FlinkError> {
+        let restarts = job.version.restarts_metric();
+        let path = format!(
+            "/jobs/{}/metrics?get={restarts},numberOfFailedCheckpoints,numberOfCompletedCheckpoints,\
+             lastCheckpointDuration,lastCheckpointSize,uptime,downtime",
+            job.id
+        );
+        let answer = self.flink(&job.cluster).get(&path).await?;
+        let value = |name: &str| -> Option<i64> {
+            answer.as_array()?.iter().find(|metric| metric["id"] == name)?["value"].as_str()?.parse().ok()
+        };
+        // Flink reports -1 where there has been nothing to measure.
+        let measured = |name: &str| value(name).and_then(|value| u64::try_from(value).ok()).unwrap_or_default();
+        Ok(value(restarts).map(|count| JobMetrics {
+            restarts: u64::try_from(count).unwrap_or_default(),
+            failed_checkpoints: measured("numberOfFailedCheckpoints"),
+            completed_checkpoints: measured("numberOfCompletedCheckpoints"),
+            last_checkpoint_duration_ms: measured("lastCheckpointDuration"),
+            last_checkpoint_size_bytes: measured("lastCheckpointSize"),
+            uptime_ms: measured("uptime"),
+            downtime_ms: value("downtime").unwrap_or_default(),
+        }))
+    }
+
+    async fn read_state(&self, job: &Job) -> Result<JobState, FlinkError> {
+        let overview = self.flink(&job.cluster).get("/jobs/overview").await?;
+        let found = overview["jobs"].as_array().into_iter().flatten().find(|listed| listed["jid"] == job.id.as_str());
+        Ok(match found.and_then(|listed| listed["state"].as_str()) {
+            Some("FINISHED") => JobState::Finished,
+            Some("FAILED" | "CANCELED" | "SUSPENDED") => JobState::Failed,
+            Some(_) | None => JobState::Active,
+        })
+    }
+}
+
+/// Whether a cluster that was made for one of them serves the other: all but how state is restored.
+fn same_cluster(one: &JobSpec, other: &JobSpec) -> bool {
+    one.version == other.version
+        && one.runtime == other.runtime
+        && one.parallelism == other.parallelism
+        && one.checkpoint_interval == other.checkpoint_interval
+        && one.properties == other.properties
+        && one.code == other.code
+}
+
+fn unavailable(reason: &str) -> RestResponse {
+    RestResponse { status: 503, body: Bytes::from(json!({ "errors": [reason] }).to_string()) }
+}
+
+#[async_trait]
+impl DataPlane for FlinkDataPlane {
+    async fn prepare(&self, spec: &JobSpec) -> Result<(), DataPlaneError> {
+        if let Some(old) = self.keep_prepared(&spec.application, None) {
+            old.cluster.kill().await;
+        }
+        let prepared = self.make_cluster(spec).await?;
+        if let Some(other) = self.keep_prepared(&spec.application, Some(prepared)) {
+            other.cluster.kill().await;
+        }
+        Ok(())
+    }
+
+    async fn start(&self, spec: &JobSpec) -> Result<(), DataPlaneError> {
+        let kept = self.keep_prepared(&spec.application, None);
+        self.cancel(&spec.application).await;
+        let prepared = match kept {
+            Some(kept) if same_cluster(&kept.spec, spec) => kept,
+            other => {
+                if let Some(other) = other {
+                    other.cluster.kill().await;
+                }
+                self.make_cluster(spec).await?
+            }
+        };
+        let run = Run {
+            jar: &prepared.jar,
+            parallelism: spec.parallelism,
+            savepoint: spec.restore_from.as_deref(),
+            allow_non_restored_state: spec.allow_non_restored_state,
+        };
+        let submitted = match FlinkVersion::of_runtime(&spec.runtime) {
+            Ok(version) => self.flink(&prepared.cluster).run(&run).await.map(|id| (id, version)),
+            Err(error) => Err(error),
+        };
+        match submitted {
+            Ok((id, version)) => {
+                let job = Job { id, version, cluster: prepared.cluster, metrics: Mutex::default() };
+                self.applications().entry(spec.application.clone()).or_default().job = Some(Arc::new(job));
+                Ok(())
+            }
+            Err(error) => {
+                // A refused submission can leave a FAILED job behind, which goes with its cluster.
+                prepared.cluster.kill().await;
+                Err(error.into())
+            }
+        }
+    }
+
+    async fn snapshot(&self, application: &str) -> Result<SnapshotHandle, DataPlaneError> {
+        let job = self.expect_job(application)?;
+        Ok(self.flink(&job.cluster).savepoint(&job.id, &self.snapshots()).await?.into())
+    }
+
+    async fn stop_with_snapshot(&self, application: &str) -> Result<SnapshotHandle, DataPlaneError> {
+        let job = self.expect_job(application)?;
+        let location = self.flink(&job.cluster).stop(&job.id, &self.snapshots()).await?;
+        if let Some(entry) = self.applications().get_mut(application) {
+            // Not another one, that was started meanwhile.
+            entry.job.take_if(|current| Arc::ptr_eq(current, &job));
+        }
+        job.cluster.kill().await;
+        Ok(location.into())
+    }
+
+    async fn cancel(&self, application: &str) {
+        self.end(application).await;
+    }
+
+    async fn job_state(&self, application: &str) -> Option<JobState> {
+        let job = self.job(application)?;
+        match self.read_state(&job).await {
+            Ok(state) => Some(state),
+            // A cluster that does not answer may yet; one that is gone took its job with it.
+            Err(_) if job.cluster.is_alive().await => Some(JobState::Active),
+            Err(_) => Some(JobState::Failed),
+        }
+    }
+
+    async fn metrics(&self, application: &str) -> Option<JobMetrics> {
+        let job = self.job(application)?;
+        let last = || job.metrics.lock().unwrap_or_else(PoisonError::into_inner);
+        for _ in 0..METRICS_ATTEMPTS {
+            if let Ok(Some(metrics)) = self.read_metrics(&job).await {
+                *last() = Some(metrics);
+                return Some(metrics);
+            }
+            if self.job_state(application).await != Some(JobState::Active) {
+                let ended = |metrics| JobMetrics { uptime_ms: 0, downtime_ms: -1, ..metrics };
+                return last().map(ended);
+            }
+            tokio::time::sleep(METRICS_PAUSE).await;
+        }
+        *last()
+    }
+
+    async fn rest(&self, application: &str, path_and_query: &str) -> RestResponse {
+        let Some(job) = self.job(application) else {
+            return unavailable("The application has no running job.");
+        };
+        match self.flink(&job.cluster).proxy(path_and_query).await {
+            Ok((status, body)) => RestResponse { status: status.as_u16(), body },
+            Err(_) => unavailable("Flink does not answer."),
+        }
+    }
+
+    async fn lose_task_manager(&self, application: &str) {
+        if let Some(job) = self.job(application)
+            && let Err(error) = job.cluster.lose_task_manager().await
+        {
+            tracing::warn!(%error, application, "no TaskManager was lost");
+        }
+    }
+
+    async fn discard_snapshot(&self, snapshot: &SnapshotHandle) {
+        let folder = Path::new(snapshot.trim_start_matches("file:"));
+        // Nothing but what this data plane wrote is ever deleted.
+        if folder.parent() == Some(&self.directory.path().join("snapshots"))
+            && let Err(error) = tokio::fs::remove_dir_all(folder).await
+        {
+            tracing::warn!(%error, "a savepoint could not be deleted");
+        }
+    }
+
+    async fn shut_down(&self) {
+        let names: Vec<String> = self.applications().keys().cloned().collect();
+        for name in names {
+            self.end(&name).await;
+        }
+        if let Err(error) = tokio::fs::remove_dir_all(self.directory.path()).await {
+            tracing::warn!(%error, "the data plane's files could not be removed");
+        }
+    }
+}
