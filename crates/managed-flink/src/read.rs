@@ -1,0 +1,328 @@
+//! Reads of an application, its versions, snapshots and operations.
+
+use jiff::Timestamp;
+use lifecycle::evidence::{Application, Code, Operation, OperationSummary, Snapshot};
+use lifecycle::status::{ApplicationStatus, OperationStatus, SnapshotStatus};
+use serde::{Deserialize, Deserializer};
+use serde_json::{Value, json};
+
+use crate::error::WITHHELD;
+use crate::redact::Redactor;
+use crate::wire::Wire;
+use crate::{Error, ErrorKind, ManagedFlink};
+
+/// Snapshots and operations on a page: as many as the service gives.
+const PAGE: u32 = 50;
+/// Pages of snapshots that are read: ten times the service's quota, so that an endless list ends.
+const MOST_PAGES: usize = 200;
+
+impl ManagedFlink {
+    /// The application (`DescribeApplication`); none if there is none of this name.
+    pub async fn application(&self, name: &str) -> Result<Option<Application>, Error> {
+        Ok(self.described(name).await?.map(|(application, _)| application))
+    }
+
+    /// The application and its raw `ApplicationDetail`, with members that this code does not know, from one call
+    /// (`DescribeApplication`); none if there is none of this name. The raw one holds runtime property values.
+    pub async fn described(&self, name: &str) -> Result<Option<(Application, Value)>, Error> {
+        const OPERATION: &str = "DescribeApplication";
+        let wire = Wire::new(OPERATION, &json!({ "ApplicationName": name }));
+        let call = self.reads.describe_application().application_name(name).customize().interceptor(wire.clone());
+        let answer: Value = match call.send().await {
+            Ok(_) => wire.read()?,
+            Err(error) => return none_if_missing(Error::from_sdk(OPERATION, error)),
+        };
+        let detail = member(answer, "ApplicationDetail", OPERATION)?;
+        self.learn(name, &detail);
+        let application = ApplicationDetail::deserialize(&detail)
+            .map_err(|_| Error::unreadable(OPERATION, "the application lacks its version, status or runtime"))?;
+        Ok(Some((application.into(), detail)))
+    }
+
+    /// The raw `ApplicationVersionDetail` of a version (`DescribeApplicationVersion`), with members that this code does
+    /// not know. It holds runtime property values.
+    pub async fn configuration(&self, name: &str, version: u64) -> Result<Value, Error> {
+        const OPERATION: &str = "DescribeApplicationVersion";
+        let wire = Wire::new(OPERATION, &json!({ "ApplicationName": name, "ApplicationVersionId": version }));
+        let call = self.reads.describe_application_version().application_name(name);
+        call.customize().interceptor(wire.clone()).send().await.map_err(|error| Error::from_sdk(OPERATION, error))?;
+        let detail = member(wire.read()?, "ApplicationVersionDetail", OPERATION)?;
+        self.learn(name, &detail);
+        Ok(detail)
+    }
+
+    /// All snapshots, newest first (`ListApplicationSnapshots`, every page).
+    pub async fn snapshots(&self, name: &str) -> Result<Vec<Snapshot>, Error> {
+        const OPERATION: &str = "ListApplicationSnapshots";
+        let mut snapshots = Vec::new();
+        let mut body = json!({ "ApplicationName": name, "Limit": PAGE });
+        for _ in 0..MOST_PAGES {
+            let wire = Wire::new(OPERATION, &body);
+            let call = self.reads.list_application_snapshots().application_name(name);
+            call.customize()
+                .interceptor(wire.clone())
+                .send()
+                .await
+                .map_err(|error| Error::from_sdk(OPERATION, error))?;
+            let page: SnapshotPage = wire.read()?;
+            snapshots.extend(page.snapshot_summaries.into_iter().map(Snapshot::from));
+            match page.next_token.filter(|token| !token.is_empty()) {
+                Some(token) => body["NextToken"] = token.into(),
+                None => {
+                    snapshots.sort_by(|one, other| other.created_at.cmp(&one.created_at));
+                    return Ok(snapshots);
+                }
+            }
+        }
+        Err(Error::unreadable(OPERATION, format!("the list does not end after {MOST_PAGES} pages")))
+    }
+
+    /// One snapshot (`DescribeApplicationSnapshot`); none if there is none of this name, or no such application.
+    pub async fn snapshot(&self, name: &str, snapshot: &str) -> Result<Option<Snapshot>, Error> {
+        const OPERATION: &str = "DescribeApplicationSnapshot";
+        let wire = Wire::new(OPERATION, &json!({ "ApplicationName": name, "SnapshotName": snapshot }));
+        let call = self.reads.describe_application_snapshot().application_name(name).snapshot_name(snapshot);
+        match call.customize().interceptor(wire.clone()).send().await {
+            Ok(_) => Ok(Some(wire.read::<DescribedSnapshot>()?.snapshot_details.into())),
+            Err(error) => none_if_missing(Error::from_sdk(OPERATION, error)),
+        }
+    }
+
+    /// An operation (`DescribeApplicationOperation`). What the service says went wrong is cleared of runtime property
+    /// values, which takes up to two more reads; when those fail the words are withheld.
+    pub async fn operation(&self, name: &str, id: &str) -> Result<Operation, Error> {
+        const OPERATION: &str = "DescribeApplicationOperation";
+        let wire = Wire::new(OPERATION, &json!({ "ApplicationName": name, "OperationId": id }));
+        let call = self.reads.describe_application_operation().application_name(name).operation_id(id);
+        call.customize().interceptor(wire.clone()).send().await.map_err(|error| Error::from_sdk(OPERATION, error))?;
+        let details = wire.read::<DescribedOperation>()?.application_operation_info_details;
+        let failure = details.operation_failure_details.unwrap_or_default();
+        let versions = details.application_version_change_details.unwrap_or_default();
+        let error = match failure.error_info.and_then(|info| info.error_string) {
+            Some(text) => Some(self.cleared_text(name, versions.to, &text).await),
+            None => None,
+        };
+        Ok(Operation {
+            id: id.to_owned(),
+            name: details.operation,
+            status: details.operation_status,
+            error,
+            rollback_operation_id: failure.rollback_operation_id,
+            version_from: versions.from,
+            version_to: versions.to,
+            started_at: details.start_time,
+        })
+    }
+
+    /// The newest operations, newest first, the first page of them (`ListApplicationOperations`); only those of one name,
+    /// such as `StopApplication`, if one is given.
+    pub async fn operations(&self, name: &str, operation: Option<&str>) -> Result<Vec<OperationSummary>, Error> {
+        const OPERATION: &str = "ListApplicationOperations";
+        let mut body = json!({ "ApplicationName": name, "Limit": PAGE });
+        if let Some(operation) = operation {
+            body["Operation"] = operation.into();
+        }
+        let wire = Wire::new(OPERATION, &body);
+        let call = self.reads.list_application_operations().application_name(name);
+        call.customize().interceptor(wire.clone()).send().await.map_err(|error| Error::from_sdk(OPERATION, error))?;
+        let page: OperationPage = wire.read()?;
+        let mut operations: Vec<_> =
+            page.application_operation_info_list.into_iter().map(OperationSummary::from).collect();
+        // Stable: of those that began at the same time, or at none, the service's own order stays.
+        operations.sort_by(|one, other| other.started_at.cmp(&one.started_at));
+        Ok(operations)
+    }
+
+    /// Clears the service's words in an error of values that they may quote.
+    pub(crate) async fn cleared(&self, application: &str, error: Error) -> Error {
+        if !error.kind().may_quote_configuration() {
+            return match self.known_redactor(application) {
+                Some(redactor) => error.redacted(&redactor),
+                None => error,
+            };
+        }
+        match self.fresh_redactor(application, None).await {
+            Ok(redactor) => error.redacted(&redactor),
+            Err(_) => error.withheld(),
+        }
+    }
+
+    /// A text about the application, or about the version given of it, without the values that it may quote.
+    pub(crate) async fn cleared_text(&self, application: &str, version: Option<u64>, text: &str) -> String {
+        match self.fresh_redactor(application, version).await {
+            Ok(redactor) => redactor.strike_out(text),
+            Err(error) => {
+                tracing::warn!(application, error = %error, "a failure's text is withheld");
+                WITHHELD.to_owned()
+            }
+        }
+    }
+
+    /// Knows the values of the application as it is now, of the version given, and of those seen before. Somebody else
+    /// may have changed them since the last look, so it looks again.
+    pub(crate) async fn fresh_redactor(&self, application: &str, version: Option<u64>) -> Result<Redactor, Error> {
+        let now = self.application(application).await?;
+        if let (Some(version), Some(now)) = (version, now)
+            && version != now.version
+        {
+            self.configuration(application, version).await?;
+        }
+        Ok(self.known_redactor(application).unwrap_or_default())
+    }
+}
+
+fn none_if_missing<T>(error: Error) -> Result<Option<T>, Error> {
+    if error.kind() == ErrorKind::NotFound { Ok(None) } else { Err(error) }
+}
+
+fn member(mut answer: Value, name: &str, operation: &'static str) -> Result<Value, Error> {
+    match answer.get_mut(name).map(Value::take) {
+        Some(member @ Value::Object(_)) => Ok(member),
+        _ => Err(Error::unreadable(operation, format!("the answer has no {name}"))),
+    }
+}
+
+/// Times of the service's JSON are seconds since 1970, with a fraction.
+fn time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Timestamp>, D::Error> {
+    let Some(seconds) = Option::<f64>::deserialize(deserializer)? else { return Ok(None) };
+    #[expect(clippy::cast_possible_truncation, reason = "the cast saturates, and jiff refuses what is out of range")]
+    let milliseconds = (seconds * 1000.0).round() as i64;
+    Timestamp::from_millisecond(milliseconds).map(Some).map_err(serde::de::Error::custom)
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct ApplicationDetail {
+    application_version_id: u64,
+    application_status: ApplicationStatus,
+    runtime_environment: String,
+    #[serde(default)]
+    application_configuration_description: Value,
+}
+
+impl From<ApplicationDetail> for Application {
+    fn from(detail: ApplicationDetail) -> Self {
+        let configuration = &detail.application_configuration_description;
+        let flag = |pointer: &str| configuration.pointer(pointer).and_then(Value::as_bool);
+        let location = configuration.pointer(
+            "/ApplicationCodeConfigurationDescription/CodeContentDescription/S3ApplicationCodeLocationDescription",
+        );
+        let text = |name: &str| location?.get(name)?.as_str().map(str::to_owned);
+        let code = text("BucketARN").zip(text("FileKey"));
+        Self {
+            version: detail.application_version_id,
+            status: detail.application_status,
+            runtime: detail.runtime_environment,
+            code: code.map(|(bucket_arn, key)| Code { bucket_arn, key, object_version: text("ObjectVersion") }),
+            snapshots_enabled: flag("/ApplicationSnapshotConfigurationDescription/SnapshotsEnabled").unwrap_or(false),
+            system_rollback_enabled: flag("/ApplicationSystemRollbackConfigurationDescription/RollbackEnabled")
+                .unwrap_or(false),
+            // The service's default: checkpoints are on unless the configuration says otherwise.
+            checkpointing_enabled: flag(
+                "/FlinkApplicationConfigurationDescription/CheckpointConfigurationDescription/CheckpointingEnabled",
+            )
+            .unwrap_or(true),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct SnapshotPage {
+    #[serde(default)]
+    snapshot_summaries: Vec<SnapshotDetails>,
+    next_token: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct DescribedSnapshot {
+    snapshot_details: SnapshotDetails,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct SnapshotDetails {
+    snapshot_name: String,
+    snapshot_status: SnapshotStatus,
+    application_version_id: u64,
+    #[serde(default, deserialize_with = "time")]
+    snapshot_creation_timestamp: Option<Timestamp>,
+}
+
+impl From<SnapshotDetails> for Snapshot {
+    fn from(details: SnapshotDetails) -> Self {
+        Self {
+            name: details.snapshot_name,
+            status: details.snapshot_status,
+            version: details.application_version_id,
+            created_at: details.snapshot_creation_timestamp,
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct DescribedOperation {
+    application_operation_info_details: OperationDetails,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct OperationDetails {
+    operation: String,
+    operation_status: OperationStatus,
+    #[serde(default, deserialize_with = "time")]
+    start_time: Option<Timestamp>,
+    application_version_change_details: Option<VersionChange>,
+    operation_failure_details: Option<OperationFailure>,
+}
+
+#[derive(Deserialize, Default)]
+struct VersionChange {
+    #[serde(rename = "ApplicationVersionUpdatedFrom")]
+    from: Option<u64>,
+    #[serde(rename = "ApplicationVersionUpdatedTo")]
+    to: Option<u64>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "PascalCase")]
+struct OperationFailure {
+    rollback_operation_id: Option<String>,
+    error_info: Option<ErrorInfo>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct ErrorInfo {
+    error_string: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct OperationPage {
+    #[serde(default)]
+    application_operation_info_list: Vec<ListedOperation>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct ListedOperation {
+    operation_id: String,
+    operation: String,
+    operation_status: OperationStatus,
+    #[serde(default, deserialize_with = "time")]
+    start_time: Option<Timestamp>,
+}
+
+impl From<ListedOperation> for OperationSummary {
+    fn from(listed: ListedOperation) -> Self {
+        Self {
+            id: listed.operation_id,
+            name: listed.operation,
+            status: listed.operation_status,
+            started_at: listed.start_time,
+        }
+    }
+}

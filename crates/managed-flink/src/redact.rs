@@ -1,0 +1,125 @@
+//! Strikes secrets out of texts before they leave the crate. Runtime properties hold passwords and connection strings,
+//! and both the service and a job's exceptions quote them; a presigned URL's token is a password as well.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use serde_json::Value;
+
+/// What stands where a secret stood.
+const STRUCK_OUT: &str = "[redacted]";
+/// Characters of the shortest value that is struck out. Shorter ones would riddle every text and hide little.
+const SHORTEST_SECRET: usize = 4;
+/// The query parameter of a presigned URL that holds its token, in lower case.
+const TOKEN_PARAMETER: &str = "authtoken";
+
+/// Strikes runtime property values and tokens out of texts.
+#[derive(Clone, Default)]
+pub struct Redactor {
+    secrets: BTreeSet<String>,
+}
+
+impl Redactor {
+    /// Knows the values of every property map in a raw configuration (`ApplicationDetail`, `ApplicationVersionDetail`) or
+    /// in the body of an update.
+    pub fn of(configuration: &Value) -> Self {
+        let mut redactor = Self::default();
+        redactor.learn(configuration);
+        redactor
+    }
+
+    /// Learns the values of every property map in a raw configuration or an update as well.
+    pub fn learn(&mut self, configuration: &Value) {
+        match configuration {
+            Value::Object(members) => {
+                for (name, member) in members {
+                    if name == "PropertyMap" {
+                        self.learn_values(member);
+                    } else {
+                        self.learn(member);
+                    }
+                }
+            }
+            Value::Array(items) => items.iter().for_each(|item| self.learn(item)),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+        }
+    }
+
+    fn learn_values(&mut self, map: &Value) {
+        match map {
+            Value::Object(properties) => properties.values().for_each(|value| self.learn_values(value)),
+            Value::Array(items) => items.iter().for_each(|item| self.learn_values(item)),
+            Value::String(text) => self.add(text),
+            Value::Number(number) => self.add(&number.to_string()),
+            Value::Null | Value::Bool(_) => {}
+        }
+    }
+
+    /// Strikes this secret out as well, in the forms in which it is quoted: as it is, escaped as in JSON, and each line
+    /// of it.
+    pub(crate) fn add(&mut self, secret: &str) {
+        let escaped = Value::from(secret).to_string();
+        let forms = secret.lines().chain([secret, escaped.trim_matches('"')]);
+        let forms = forms.map(str::trim).filter(|form| form.chars().count() >= SHORTEST_SECRET);
+        self.secrets.extend(forms.map(str::to_owned));
+    }
+
+    /// The text without secrets.
+    pub fn strike_out(&self, text: &str) -> String {
+        let mut text = without_tokens(text);
+        // The longest first, so that no secret is broken by another that is a part of it.
+        let mut secrets: Vec<&str> = self.secrets.iter().map(String::as_str).collect();
+        secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+        for secret in &secrets {
+            if text.contains(secret) {
+                text = text.replace(secret, STRUCK_OUT);
+            }
+        }
+        // The service cuts long texts off, and may have cut through a secret.
+        if let Some(cut) = secrets.iter().filter_map(|secret| cut_off(&text, secret)).max() {
+            text.truncate(text.len() - cut);
+            text.push_str(STRUCK_OUT);
+        }
+        text
+    }
+}
+
+impl fmt::Debug for Redactor {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "Redactor({} values)", self.secrets.len())
+    }
+}
+
+/// Bytes at the end of the text that are a beginning of the secret, if they are enough to matter.
+fn cut_off(text: &str, secret: &str) -> Option<usize> {
+    let ends = secret.char_indices().map(|(index, _)| index).skip(SHORTEST_SECRET);
+    ends.filter(|&end| text.ends_with(&secret[..end])).max()
+}
+
+/// The text without the values of `authToken=…`, in whatever case and whether or not the equals sign is encoded.
+fn without_tokens(text: &str) -> String {
+    let lower = text.to_ascii_lowercase();
+    let mut clean = String::with_capacity(text.len());
+    let mut position = 0;
+    while let Some(found) = lower[position..].find(TOKEN_PARAMETER) {
+        let name_end = position + found + TOKEN_PARAMETER.len();
+        clean.push_str(&text[position..name_end]);
+        let rest = &text[name_end..];
+        let separator = rest.len() - rest.trim_start_matches(['"', '\'', ' ', ':', '=']).len();
+        let separator = if rest.starts_with("%3D") || rest.starts_with("%3d") { 3 } else { separator };
+        clean.push_str(&rest[..separator]);
+        position = name_end + separator;
+        if separator > 0 {
+            let value = &text[position..];
+            let end = value
+                .find(|character: char| character.is_whitespace() || "&#\"'<>,;)]}\\".contains(character))
+                .unwrap_or(value.len());
+            if end > 0 {
+                clean.push_str(STRUCK_OUT);
+            }
+            position += end;
+        }
+    }
+    clean.push_str(&text[position..]);
+    clean
+}
