@@ -9,6 +9,7 @@ import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
 
 import org.apache.flink.configuration.Configuration;
+import org.apache.flink.core.security.FlinkSecurityManager;
 import org.apache.flink.runtime.minicluster.MiniCluster;
 import org.apache.flink.runtime.minicluster.MiniClusterConfiguration;
 
@@ -66,6 +67,8 @@ public final class FlinkHost {
                 configuration.setString(command[1], command[2]);
                 return "done";
             case "start":
+                // A cluster's entry points do this, a MiniCluster does not: System.exit in a job must not end it.
+                FlinkSecurityManager.setFromConfiguration(configuration);
                 cluster = new MiniCluster(new MiniClusterConfiguration.Builder()
                         .setConfiguration(configuration)
                         .setNumTaskManagers(1)
