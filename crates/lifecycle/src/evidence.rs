@@ -299,7 +299,8 @@ mod tests {
 
     #[test]
     fn all_tasks_are_at_work_only_when_there_are_tasks() {
-        let at_work = |total, running, finished| Tasks { total, running, finished, ..Tasks::default() }.are_all_at_work();
+        let at_work =
+            |total, running, finished| Tasks { total, running, finished, ..Tasks::default() }.are_all_at_work();
         assert!(at_work(4, 4, 0));
         assert!(at_work(4, 2, 2));
         assert!(!at_work(4, 3, 0));

@@ -2,8 +2,15 @@
 //! out. There is no AWS type here, no clock and no I/O: time is an argument. Whoever wants to know why a deployment did
 //! what it did reads this crate and nothing else.
 
+pub mod configuration;
+pub mod decision;
+pub mod deployment;
 pub mod evidence;
 pub mod policy;
+pub mod preflight;
 pub mod refusal;
+pub mod report;
 pub mod request;
 pub mod status;
+pub mod verdict;
+pub mod watch;

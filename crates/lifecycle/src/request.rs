@@ -212,12 +212,9 @@ fn collect_fields(object: &Map<String, Value>, prefix: &str, fields: &mut Vec<St
         let path = if prefix.is_empty() { name.clone() } else { format!("{prefix}.{name}") };
         match value {
             Value::Object(inner) if name != "EnvironmentPropertyUpdates" => collect_fields(inner, &path, fields),
-            Value::Null
-            | Value::Bool(_)
-            | Value::Number(_)
-            | Value::String(_)
-            | Value::Array(_)
-            | Value::Object(_) => fields.push(path),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) | Value::Object(_) => {
+                fields.push(path)
+            }
         }
     }
 }
@@ -322,19 +319,46 @@ mod tests {
             (json!({ "application": 7, "update": update }), "application"),
             (json!({ "application": "orders", "update": update, "polcy": {} }), "polcy"),
             (json!({ "application": "orders", "update": update, "policy": { "bake": 5 } }), "policy.bake"),
-            (json!({ "application": "orders", "update": update, "policy": { "bakeSeconds": -5 } }), "policy.bakeSeconds"),
-            (json!({ "application": "orders", "update": update, "policy": { "bakeSeconds": "5m" } }), "policy.bakeSeconds"),
-            (json!({ "application": "orders", "update": update, "policy": { "bakeSeconds": 9_999_999_999_u64 } }), "policy.bakeSeconds"),
-            (json!({ "application": "orders", "update": update, "policy": { "onFailure": "panic" } }), "policy.onFailure"),
+            (
+                json!({ "application": "orders", "update": update, "policy": { "bakeSeconds": -5 } }),
+                "policy.bakeSeconds",
+            ),
+            (
+                json!({ "application": "orders", "update": update, "policy": { "bakeSeconds": "5m" } }),
+                "policy.bakeSeconds",
+            ),
+            (
+                json!({ "application": "orders", "update": update, "policy": { "bakeSeconds": 9_999_999_999_u64 } }),
+                "policy.bakeSeconds",
+            ),
+            (
+                json!({ "application": "orders", "update": update, "policy": { "onFailure": "panic" } }),
+                "policy.onFailure",
+            ),
             (json!({ "application": "orders", "update": { "ApplicationName": "x" } }), "update.ApplicationName"),
-            (json!({ "application": "orders", "update": { "ApplicationConfigurationUpdate": [] } }), "update.ApplicationConfigurationUpdate"),
-            (json!({ "application": "orders", "update": { "RuntimeEnvironmentUpdate": 1 } }), "update.RuntimeEnvironmentUpdate"),
-            (json!({ "application": "orders", "update": { "CloudWatchLoggingOptionUpdates": {} } }), "update.CloudWatchLoggingOptionUpdates"),
+            (
+                json!({ "application": "orders", "update": { "ApplicationConfigurationUpdate": [] } }),
+                "update.ApplicationConfigurationUpdate",
+            ),
+            (
+                json!({ "application": "orders", "update": { "RuntimeEnvironmentUpdate": 1 } }),
+                "update.RuntimeEnvironmentUpdate",
+            ),
+            (
+                json!({ "application": "orders", "update": { "CloudWatchLoggingOptionUpdates": {} } }),
+                "update.CloudWatchLoggingOptionUpdates",
+            ),
             (json!({ "application": "orders", "update": { "runtime": "x" } }), "update.runtime"),
-            (json!({ "application": "orders", "update": update, "restore": { "type": "RESTORE_FROM_CUSTOM_SNAPSHOT" } }), "restore.snapshot"),
+            (
+                json!({ "application": "orders", "update": update, "restore": { "type": "RESTORE_FROM_CUSTOM_SNAPSHOT" } }),
+                "restore.snapshot",
+            ),
             (json!({ "application": "orders", "update": update, "restore": { "snapshot": "s" } }), "restore.type"),
             (json!({ "application": "orders", "update": update, "restore": { "type": "LATEST" } }), "restore.type"),
-            (json!({ "application": "orders", "update": { "RunConfigurationUpdate": {} }, "restore": {} }), "update.RunConfigurationUpdate"),
+            (
+                json!({ "application": "orders", "update": { "RunConfigurationUpdate": {} }, "restore": {} }),
+                "update.RunConfigurationUpdate",
+            ),
             (
                 json!({ "application": "orders", "update": { "RunConfigurationUpdate": { "FlinkRunConfigurationUpdate": { "AllowNonRestoredState": 1 } } } }),
                 "update.RunConfigurationUpdate.FlinkRunConfigurationUpdate.AllowNonRestoredState",

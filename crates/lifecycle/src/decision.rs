@@ -1,0 +1,406 @@
+//! The decision: what to do next, from the verdict and all evidence. One list of guards, read from top to bottom; the
+//! first that holds decides. Nothing else in the system decides anything.
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::deployment::{Deployment, JobWatch, Next, Rung};
+use crate::evidence::{Application, Evidence, Observed, Snapshot};
+use crate::policy::OnFailure;
+use crate::report::{Outcome, Report};
+use crate::request::RestoreType;
+use crate::status::{ApplicationStatus, SnapshotStatus};
+use crate::verdict::{Judgement, Reason, Verdict, in_words};
+use crate::watch::seconds_between;
+
+/// Longest wait from one look at `CloudWatch` to the next during the bake; its data are a minute or two late anyway.
+const BAKE_LOOK_SECONDS: i64 = 100;
+/// Wait before the next try where something could not be read.
+const HOLD_SECONDS: u32 = 30;
+/// Period of the service's metrics: a restart lies somewhere in its data point's minute.
+const METRIC_PERIOD: SignedDuration = SignedDuration::from_secs(60);
+
+/// What decide-rollback has to read before [`decide`] can decide; more would be calls for nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Wanted {
+    /// Restarts and alarms from `CloudWatch`.
+    pub metrics: bool,
+    /// The application's snapshots.
+    pub snapshots: bool,
+}
+
+/// What the decision on this deployment rests on, besides the application itself.
+pub fn wanted(deployment: &Deployment) -> Wanted {
+    let judgement = deployment.verdict.as_ref().map(|verdict| verdict.is);
+    let is_baking = deployment.job.as_ref().is_some_and(|job| !job.is_finished);
+    let is_putting_back = matches!(deployment.rung, Rung::ForceStop | Rung::PutBack);
+    Wanted {
+        metrics: judgement == Some(Judgement::Healthy) && is_baking,
+        snapshots: is_baking || is_putting_back || judgement == Some(Judgement::Failing),
+    }
+}
+
+/// What to do next, and why.
+#[derive(Debug, Clone, PartialEq)]
+enum Decision {
+    /// Look at the same thing again, after a wait: what was needed could not be read there.
+    Hold(Vec<Reason>),
+    /// Decide again, after a wait: what is needed here could not be read.
+    HoldHere(Vec<Reason>),
+    /// Do (again) what the current rung asks for; whether it is done already is found out there.
+    Act,
+    /// Look at the subtasks now.
+    Look(Vec<Reason>),
+    /// Wait in quiet for so many seconds.
+    Bake(u32, Vec<Reason>),
+    /// Take this rung.
+    Take(Rung, Vec<Reason>),
+    /// Follow the service's own rollback.
+    Follow { operation_id: String, version: Option<u64>, because: Vec<Reason> },
+    /// End.
+    Finish(Outcome, Vec<Reason>),
+}
+
+/// Decides, and writes the decision into the deployment.
+pub fn decide(deployment: &mut Deployment, evidence: &Evidence, now: Timestamp) {
+    let decision = decision(deployment, evidence, now);
+    carry_over(deployment, decision, now);
+}
+
+fn decision(deployment: &mut Deployment, evidence: &Evidence, now: Timestamp) -> Decision {
+    let application = match &evidence.application {
+        Err(unreadable) => return Decision::HoldHere(vec![unreadable.clone().into()]),
+        Ok(None) => return Decision::Finish(Outcome::NeedsAttention, vec![Reason::ApplicationDeleted]),
+        Ok(Some(application)) if application.status == ApplicationStatus::Deleting => {
+            return Decision::Finish(Outcome::NeedsAttention, vec![Reason::ApplicationDeleted]);
+        }
+        Ok(Some(application)) => application,
+    };
+    let is_late = now >= deployment.deadline;
+    let is_due = deployment.began.is_none() && deployment.verdict.is_none();
+    if is_due && is_late {
+        return Decision::Finish(Outcome::NeedsAttention, vec![Reason::DeadlinePassed]);
+    }
+    if is_due {
+        return step_failed(deployment).map_or(Decision::Act, |reason| Decision::HoldHere(vec![reason]));
+    }
+    if let Some((operation_id, version, because)) = system_rollback(deployment) {
+        return Decision::Follow { operation_id, version, because };
+    }
+    if application.version > deployment.version {
+        let reason = Reason::VersionChanged { expected: deployment.version, found: application.version };
+        return Decision::Finish(Outcome::Superseded, vec![reason]);
+    }
+    if application.version < deployment.version {
+        let reason = Reason::VersionStale { expected: deployment.version, found: application.version };
+        return Decision::HoldHere(vec![reason]);
+    }
+    let Some(verdict) = deployment.verdict.clone() else {
+        return Decision::Hold(step_failed(deployment).into_iter().collect());
+    };
+    let stopped = verdict.reasons.iter().find(|reason| matches!(reason, Reason::StoppedBySomeone { .. }));
+    if let Some(stopped) = stopped {
+        return Decision::Finish(Outcome::Superseded, vec![stopped.clone()]);
+    }
+    if is_late {
+        let because = [vec![Reason::DeadlinePassed], verdict.reasons].concat();
+        return Decision::Finish(Outcome::NeedsAttention, because);
+    }
+    if let Some(reason) = step_failed(deployment) {
+        return Decision::Hold(vec![reason]);
+    }
+    match verdict.is {
+        Judgement::Failing => way_back(deployment, application, evidence, verdict.reasons),
+        Judgement::Inconclusive | Judgement::Progressing => Decision::Hold(verdict.reasons),
+        Judgement::Healthy => match deployment.job.clone() {
+            Some(job) => accept_job(deployment, &job, application, evidence, verdict.reasons, now),
+            None => accept_stopped(deployment, application, evidence, verdict.reasons),
+        },
+    }
+}
+
+fn step_failed(deployment: &Deployment) -> Option<Reason> {
+    let error = deployment.error.as_ref()?;
+    Some(Reason::StepFailed { state: error.state.clone(), error: error.error.clone() })
+}
+
+fn system_rollback(deployment: &Deployment) -> Option<(String, Option<u64>, Vec<Reason>)> {
+    if deployment.has_taken(Rung::SystemRollback) || deployment.has_taken(Rung::RollBack) {
+        return None;
+    }
+    let reasons = &deployment.verdict.as_ref()?.reasons;
+    reasons.iter().find_map(|reason| match reason {
+        Reason::SystemRollbackBegan { operation_id, version } => {
+            Some((operation_id.clone(), *version, reasons.clone()))
+        }
+        _ => None,
+    })
+}
+
+/// The job is healthy: accept it once it has been quiet for as long as the policy asks, by a look of its own at the end.
+fn accept_job(
+    deployment: &mut Deployment,
+    job: &JobWatch,
+    application: &Application,
+    evidence: &Evidence,
+    reasons: Vec<Reason>,
+    now: Timestamp,
+) -> Decision {
+    let policy = deployment.policy.clone();
+    if job.is_finished {
+        return Decision::Finish(accepted(deployment.rung), reasons);
+    }
+    if application.status != ApplicationStatus::Running {
+        // Stopped, scaled or patched meanwhile: the look at the job tells what that means.
+        return Decision::Look(vec![Reason::ApplicationAtWork { status: application.status.clone() }]);
+    }
+    let known = deployment.baseline.as_ref().map(|baseline| baseline.raised_alarms.clone()).unwrap_or_default();
+    match evidence.alarms.as_ref() {
+        Some(Err(unreadable)) => return Decision::HoldHere(vec![unreadable.clone().into()]),
+        Some(Ok(alarms)) => {
+            if let Some(alarm) = alarms.iter().find(|alarm| alarm.is_raised && !known.contains(&alarm.name)) {
+                return fail(deployment, application, evidence, Reason::AlarmRaised { name: alarm.name.clone() }, now);
+            }
+        }
+        None => {}
+    }
+    let mut quiet_since = job.quiet_since.unwrap_or(now);
+    match evidence.restarts.as_ref() {
+        Some(Err(unreadable)) => return Decision::HoldHere(vec![unreadable.clone().into()]),
+        Some(Ok(restarts)) => {
+            let count = restarts.count.max(job.restarts);
+            if count > u64::from(policy.tolerated_restarts) {
+                let reason = Reason::Restarts { count, tolerated: policy.tolerated_restarts };
+                return fail(deployment, application, evidence, reason, now);
+            }
+            if let Some(end) = restarts.last_at.and_then(|at| at.saturating_add(METRIC_PERIOD).ok()) {
+                quiet_since = quiet_since.max(end.min(now));
+            }
+            if restarts.count > job.restarts_explained {
+                if let Some(job) = &mut deployment.job {
+                    job.restarts_explained = restarts.count;
+                    job.quiet_since = Some(quiet_since);
+                }
+                return Decision::Look(vec![Reason::RestartsSeen { count: restarts.count, at: restarts.last_at }]);
+            }
+        }
+        None => {}
+    }
+    if let Some(job) = &mut deployment.job {
+        job.quiet_since = Some(quiet_since);
+    }
+    let bake = i64::from(policy.bake_seconds);
+    let quiet_seconds = seconds_between(quiet_since, now);
+    let quiet = Reason::QuietFor { seconds: quiet_seconds, of: policy.bake_seconds };
+    if job.healthy_at.is_some_and(|healthy_at| seconds_between(quiet_since, healthy_at) >= bake) {
+        return Decision::Finish(accepted(deployment.rung), [vec![quiet], reasons].concat());
+    }
+    if quiet_seconds >= bake {
+        return Decision::Look(vec![quiet]);
+    }
+    let wait = (bake - quiet_seconds).clamp(1, BAKE_LOOK_SECONDS);
+    Decision::Bake(u32::try_from(wait).unwrap_or(HOLD_SECONDS), vec![quiet])
+}
+
+/// Evidence beyond the job's own has found the change bad.
+fn fail(
+    deployment: &mut Deployment,
+    application: &Application,
+    evidence: &Evidence,
+    reason: Reason,
+    now: Timestamp,
+) -> Decision {
+    deployment.conclude(Verdict::failing(reason.clone()), now);
+    way_back(deployment, application, evidence, vec![reason])
+}
+
+/// The operation has left the application stopped, as it should: the next rung, or the end.
+fn accept_stopped(
+    deployment: &mut Deployment,
+    application: &Application,
+    evidence: &Evidence,
+    reasons: Vec<Reason>,
+) -> Decision {
+    if !application.status.is_stopped() {
+        return Decision::HoldHere(vec![Reason::ApplicationAtWork { status: application.status.clone() }]);
+    }
+    match deployment.rung {
+        Rung::Update if deployment.start => Decision::Take(Rung::Start, vec![Reason::ToBeStarted]),
+        Rung::ForceStop => Decision::Take(Rung::PutBack, reasons),
+        Rung::PutBack if deployment.was_running() => start_back(deployment, evidence),
+        Rung::Update | Rung::Start | Rung::SystemRollback | Rung::RollBack | Rung::PutBack | Rung::StartBack => {
+            Decision::Finish(accepted(deployment.rung), [reasons, vec![Reason::WasNotRunning]].concat())
+        }
+    }
+}
+
+fn start_back(deployment: &mut Deployment, evidence: &Evidence) -> Decision {
+    match state_to_restore(deployment, evidence.snapshots.as_ref()) {
+        Err(unreadable) => Decision::HoldHere(vec![unreadable]),
+        Ok(State::None) => Decision::Finish(Outcome::NeedsAttention, vec![no_snapshot(deployment)]),
+        Ok(State::NotWanted) => Decision::Take(Rung::StartBack, Vec::new()),
+        Ok(State::Snapshot(name)) => {
+            deployment.restore_from = Some(name.clone());
+            Decision::Take(Rung::StartBack, vec![Reason::FromSnapshot { name }])
+        }
+    }
+}
+
+fn no_snapshot(deployment: &Deployment) -> Reason {
+    Reason::NoSnapshot { version: deployment.baseline.as_ref().map_or(0, |baseline| baseline.version) }
+}
+
+/// What the previous version could be started from.
+enum State {
+    /// This snapshot.
+    Snapshot(String),
+    /// The request gives the state up, and there is no snapshot to do better.
+    NotWanted,
+    /// Nothing: a start would lose the state.
+    None,
+}
+
+/// Only a snapshot of the baseline's own version is of its lineage for certain; the newest of them loses least.
+fn state_to_restore(deployment: &Deployment, snapshots: Option<&Observed<Vec<Snapshot>>>) -> Result<State, Reason> {
+    let snapshots = match snapshots {
+        Some(Ok(snapshots)) => snapshots,
+        Some(Err(unreadable)) => return Err(unreadable.clone().into()),
+        None => {
+            return Err(Reason::EvidenceUnreadable { what: "the snapshots".into(), why: "they were not read".into() });
+        }
+    };
+    let version = deployment.baseline.as_ref().map(|baseline| baseline.version);
+    let newest = snapshots
+        .iter()
+        .filter(|snapshot| snapshot.status == SnapshotStatus::Ready && Some(snapshot.version) == version)
+        .max_by_key(|snapshot| snapshot.created_at);
+    Ok(match newest {
+        Some(snapshot) => State::Snapshot(snapshot.name.clone()),
+        None if deployment.restore.restore_type == RestoreType::Skip => State::NotWanted,
+        None => State::None,
+    })
+}
+
+/// What a rung that has been verified comes to.
+fn accepted(rung: Rung) -> Outcome {
+    match rung {
+        Rung::Update | Rung::Start => Outcome::Deployed,
+        Rung::SystemRollback | Rung::RollBack => Outcome::RolledBack,
+        Rung::ForceStop | Rung::PutBack | Rung::StartBack => Outcome::Restored,
+    }
+}
+
+/// The ladder: the first rung that may be taken from where the application stands, each at most once.
+fn way_back(deployment: &Deployment, application: &Application, evidence: &Evidence, reasons: Vec<Reason>) -> Decision {
+    let is_change = matches!(deployment.rung, Rung::Update | Rung::Start);
+    if is_change && deployment.policy.on_failure == OnFailure::Hold {
+        return Decision::Finish(Outcome::NeedsAttention, [vec![Reason::PolicyHolds], reasons].concat());
+    }
+    let exhausted = |reasons: Vec<Reason>| {
+        Decision::Finish(Outcome::NeedsAttention, [vec![Reason::LadderExhausted], reasons].concat())
+    };
+    if matches!(deployment.rung, Rung::PutBack | Rung::StartBack) {
+        return exhausted(reasons);
+    }
+    let status = &application.status;
+    // A rollback of an application that was stopped would go back further than to what it was.
+    let may_roll_back = deployment.was_running()
+        && !deployment.has_taken(Rung::RollBack)
+        && !deployment.has_taken(Rung::SystemRollback);
+    let may_be_rolled_back =
+        matches!(status, ApplicationStatus::Running | ApplicationStatus::Updating | ApplicationStatus::Autoscaling);
+    if may_roll_back && may_be_rolled_back {
+        return Decision::Take(Rung::RollBack, reasons);
+    }
+    if matches!(status, ApplicationStatus::Maintenance | ApplicationStatus::ForceStopping) {
+        return Decision::HoldHere(vec![Reason::ApplicationAtWork { status: status.clone() }]);
+    }
+    if let ApplicationStatus::Unknown(word) = status {
+        let unknown = Reason::UnknownStatus { what: "the application".into(), status: word.clone() };
+        return exhausted([vec![unknown], reasons].concat());
+    }
+    // Whatever comes now stops the job or finds it stopped: without a state to start from, it would be lost.
+    if deployment.was_running() {
+        match state_to_restore(deployment, evidence.snapshots.as_ref()) {
+            Err(unreadable) => return Decision::HoldHere(vec![unreadable]),
+            Ok(State::None) => return exhausted([vec![no_snapshot(deployment)], reasons].concat()),
+            Ok(State::Snapshot(_) | State::NotWanted) => {}
+        }
+    }
+    if status.is_stopped() {
+        return Decision::Take(Rung::PutBack, [reasons, vec![Reason::NothingToStop]].concat());
+    }
+    if deployment.has_taken(Rung::ForceStop) { exhausted(reasons) } else { Decision::Take(Rung::ForceStop, reasons) }
+}
+
+fn carry_over(deployment: &mut Deployment, decision: Decision, now: Timestamp) {
+    let (words, because) = match &decision {
+        Decision::Hold(because) | Decision::HoldHere(because) => ("hold".to_owned(), because.clone()),
+        Decision::Act => (format!("{:?} is due", deployment.rung), Vec::new()),
+        Decision::Look(because) => ("look at the subtasks".to_owned(), because.clone()),
+        Decision::Bake(_, because) => ("keep watching".to_owned(), because.clone()),
+        Decision::Take(rung, because) => (format!("take {rung:?}"), because.clone()),
+        Decision::Follow { because, .. } => ("follow the service's rollback".to_owned(), because.clone()),
+        Decision::Finish(outcome, because) => (format!("end: {outcome}"), because.clone()),
+    };
+    let told = if because.is_empty() { words } else { format!("{words}: {}", in_words(&because)) };
+    if !matches!(decision, Decision::Bake(..) | Decision::Look(_) | Decision::Act) {
+        deployment.note(now, format!("Decided to {told}"));
+    }
+    deployment.decided = Some(told);
+    match decision {
+        Decision::Hold(because) => hold(deployment, because, next_look(deployment), now),
+        Decision::HoldHere(because) => hold(deployment, because, Next::Bake, now),
+        Decision::Act => deployment.go_on(act_of(deployment.rung), 0),
+        Decision::Look(_) => {
+            deployment.unreadable_since = None;
+            deployment.go_on(Next::CheckSubtasks, 0);
+        }
+        Decision::Bake(wait_seconds, _) => {
+            deployment.unreadable_since = None;
+            deployment.go_on(Next::Bake, wait_seconds);
+        }
+        Decision::Take(rung, _) => {
+            deployment.take(rung);
+            deployment.go_on(act_of(rung), 0);
+        }
+        Decision::Follow { operation_id, version, .. } => {
+            deployment.take(Rung::SystemRollback);
+            deployment.begin(Some(operation_id), version, now);
+        }
+        Decision::Finish(outcome, because) => {
+            deployment.report = Some(Report::of(deployment, outcome, because, now));
+            deployment.go_on(Next::Notify, 0);
+        }
+    }
+    deployment.error = None;
+}
+
+/// Holds, but not for ever: what cannot be read for too long is a case for a person.
+fn hold(deployment: &mut Deployment, because: Vec<Reason>, next: Next, now: Timestamp) {
+    let since = *deployment.unreadable_since.get_or_insert(now);
+    let seconds = seconds_between(since, now);
+    if seconds >= i64::from(deployment.policy.evidence_timeout_seconds) {
+        let because = [vec![Reason::UnreadableTooLong { seconds }], because].concat();
+        deployment.note(now, format!("Decided to end: NeedsAttention: {}", in_words(&because)));
+        deployment.report = Some(Report::of(deployment, Outcome::NeedsAttention, because, now));
+        deployment.go_on(Next::Notify, 0);
+    } else {
+        deployment.go_on(next, HOLD_SECONDS);
+    }
+}
+
+/// Where the rung is looked at again.
+fn next_look(deployment: &Deployment) -> Next {
+    if deployment.job.is_some() { Next::WaitForSubtasks } else { Next::WaitForOperation }
+}
+
+/// Where a rung's action is done.
+fn act_of(rung: Rung) -> Next {
+    match rung {
+        Rung::Update | Rung::Start => Next::Submit,
+        Rung::RollBack => Next::RollBack,
+        Rung::ForceStop => Next::ForceStop,
+        Rung::PutBack | Rung::StartBack => Next::Restore,
+        Rung::SystemRollback => Next::WaitForOperation,
+    }
+}

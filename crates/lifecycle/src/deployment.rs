@@ -1,0 +1,394 @@
+//! The document that travels through the state machine: what one deployment knows, has done and waits for. Every Lambda
+//! takes it and hands it on. It never holds the update itself, a presigned URL, a token or a runtime property's value.
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::evidence::Code;
+use crate::policy::Policy;
+use crate::report::Report;
+use crate::request::{Request, Restore};
+use crate::status::ApplicationStatus;
+use crate::verdict::{Judgement, Reason, Verdict, in_words};
+
+/// What the deployment does to the application, one after the other. From `SystemRollback` on these are the rungs of the
+/// ladder, each taken at most once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Rung {
+    /// `UpdateApplication` with the request's change.
+    Update,
+    /// `StartApplication` with the change, of an application that was stopped.
+    Start,
+    /// The service's own answer to a failed operation; followed, not begun.
+    SystemRollback,
+    /// `RollbackApplication`.
+    RollBack,
+    /// `StopApplication` with Force.
+    ForceStop,
+    /// `UpdateApplication` back to the baseline's configuration.
+    PutBack,
+    /// `StartApplication` of the baseline's configuration from a snapshot.
+    StartBack,
+}
+
+impl Rung {
+    /// The service's name of the operation behind it.
+    pub fn operation(self) -> &'static str {
+        match self {
+            Self::Update | Self::PutBack => "UpdateApplication",
+            Self::Start | Self::StartBack => "StartApplication",
+            Self::SystemRollback | Self::RollBack => "RollbackApplication",
+            Self::ForceStop => "StopApplication",
+        }
+    }
+}
+
+/// What the application was before the change.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Baseline {
+    /// Its version.
+    pub version: u64,
+    /// Its status: READY or RUNNING.
+    pub status: ApplicationStatus,
+    /// Its runtime.
+    pub runtime: String,
+    /// Its code, with the S3 version where one is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code: Option<Code>,
+    /// The newest READY snapshot at that time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub snapshot: Option<String>,
+    /// Alarms of the policy that were in ALARM before the change, which therefore say nothing about it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub raised_alarms: Vec<String>,
+}
+
+impl Baseline {
+    /// Whether the application was running.
+    pub fn was_running(&self) -> bool {
+        self.status == ApplicationStatus::Running
+    }
+}
+
+/// An operation of the service that this deployment began or follows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Began {
+    /// Id of the operation; none where there was nothing to do, or the service gave none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub operation_id: Option<String>,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// What is known of the job since its operation ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct JobWatch {
+    /// Since when the job is watched: the end of its operation was seen then.
+    pub since: Timestamp,
+    /// Since when it has been on its way to being steady: the same, or the last time that it fell out of health.
+    pub settling_since: Timestamp,
+    /// Restarts since the job was submitted, over all submissions since.
+    pub restarts: u64,
+    /// The cumulative count of the last look, to tell the next difference.
+    pub counter: u64,
+    /// Restarts that `CloudWatch` has shown and that were looked into.
+    pub restarts_explained: u64,
+    /// Since when every look saw every task at work, and no restart.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub steady_since: Option<Timestamp>,
+    /// Good looks in a row.
+    pub good_looks: u32,
+    /// The last look that found the job healthy.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub healthy_at: Option<Timestamp>,
+    /// The beginning of the quiet time: no restart since.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub quiet_since: Option<Timestamp>,
+    /// Whether the job came to its end.
+    pub is_finished: bool,
+}
+
+impl JobWatch {
+    /// Begins to watch.
+    pub fn new(since: Timestamp) -> Self {
+        Self {
+            since,
+            settling_since: since,
+            restarts: 0,
+            counter: 0,
+            restarts_explained: 0,
+            steady_since: None,
+            good_looks: 0,
+            healthy_at: None,
+            quiet_since: None,
+            is_finished: false,
+        }
+    }
+
+    /// The job is not steady: it has to become so again. Time to do so is counted from the last time it was healthy.
+    pub fn fall_out_of_health(&mut self, now: Timestamp) {
+        if self.healthy_at.take().is_some() {
+            self.settling_since = now;
+        }
+        self.steady_since = None;
+        self.good_looks = 0;
+    }
+}
+
+/// A step of the state machine that failed for good, as its Catch reports it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StepError {
+    /// Name of the state.
+    pub state: String,
+    /// Name of the error.
+    pub error: String,
+}
+
+/// Where the state machine goes on. The words are matched by the Choice states of `statemachine/deploy.asl.json`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Next {
+    /// Wait for the application to come to rest, or for the pre-deploy snapshot, then prepare again.
+    WaitToPrepare,
+    /// Make the update, or the start.
+    Submit,
+    /// Wait until the application takes the call, then submit again.
+    WaitToSubmit,
+    /// Wait, then look at the operation.
+    WaitForOperation,
+    /// Look at the subtasks now.
+    CheckSubtasks,
+    /// Wait, then look at the subtasks.
+    WaitForSubtasks,
+    /// Wait in quiet, then decide again.
+    Bake,
+    /// Decide.
+    Decide,
+    /// Roll back.
+    RollBack,
+    /// Stop by force.
+    ForceStop,
+    /// Put the configuration back, or start from the snapshot.
+    Restore,
+    /// Tell, and end.
+    Notify,
+}
+
+/// Something worth telling, for the report.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Event {
+    /// When.
+    pub at: Timestamp,
+    /// What, in plain words.
+    pub what: String,
+}
+
+/// A report carries at most so many events: the first ones and the latest.
+const MOST_EVENTS: usize = 48;
+/// Longest text of an event, in characters.
+const LONGEST_EVENT: usize = 400;
+
+/// One deployment.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Deployment {
+    /// Name of the application.
+    pub application: String,
+    /// Name of the execution.
+    pub execution: String,
+    /// Why, in the words of whoever asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// When the execution began.
+    pub started_at: Timestamp,
+    /// When it must have come to an outcome.
+    pub deadline: Timestamp,
+    /// The policy, defaults filled in.
+    pub policy: Policy,
+    /// How state is restored.
+    pub restore: Restore,
+    /// Whether a stopped application is started.
+    pub start: bool,
+    /// Paths of the fields that the update sets.
+    pub changed_fields: Vec<String>,
+    /// The application before the change; none until it has been noted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub baseline: Option<Baseline>,
+    /// The version that this execution observed or made last: the fence.
+    pub version: u64,
+    /// What is being done to the application now.
+    pub rung: Rung,
+    /// What has been decided to do to it so far, in order; each at most once.
+    pub taken: Vec<Rung>,
+    /// The snapshot that `StartBack` restores from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub restore_from: Option<String>,
+    /// The operation behind the rung; none until it has begun.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub began: Option<Began>,
+    /// The job, once the operation has ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub job: Option<JobWatch>,
+    /// How often the service refused the update for something that may pass.
+    pub refused_times: u32,
+    /// The last verdict.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub verdict: Option<Verdict>,
+    /// Why the change was found bad: the reasons of the first failing verdict.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub failure: Vec<Reason>,
+    /// Since when nothing conclusive could be read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unreadable_since: Option<Timestamp>,
+    /// A step that failed, put here by the state machine's Catch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<StepError>,
+    /// What was decided last, in plain words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub decided: Option<String>,
+    /// Where the state machine goes on.
+    pub next: Next,
+    /// How long it waits before that, in seconds.
+    pub wait_seconds: u32,
+    /// What happened, for the report.
+    pub events: Vec<Event>,
+    /// The report, once there is an outcome.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub report: Option<Report>,
+}
+
+impl Deployment {
+    /// A deployment at its beginning.
+    pub fn new(request: &Request, execution: &str, started_at: Timestamp) -> Self {
+        let lasts = SignedDuration::from_secs(i64::from(request.policy.deadline_seconds));
+        Self {
+            application: request.application.clone(),
+            execution: execution.to_owned(),
+            reason: request.reason.clone(),
+            started_at,
+            deadline: started_at.saturating_add(lasts).unwrap_or(Timestamp::MAX),
+            policy: request.policy.clone(),
+            restore: request.restore.clone(),
+            start: request.start,
+            changed_fields: request.changed_fields(),
+            baseline: None,
+            version: 0,
+            rung: Rung::Update,
+            taken: Vec::new(),
+            restore_from: None,
+            began: None,
+            job: None,
+            refused_times: 0,
+            verdict: None,
+            failure: Vec::new(),
+            unreadable_since: None,
+            error: None,
+            decided: None,
+            next: Next::WaitToPrepare,
+            wait_seconds: 0,
+            events: Vec::new(),
+            report: None,
+        }
+    }
+
+    /// Goes on at `next`, after `wait_seconds`.
+    pub fn go_on(&mut self, next: Next, wait_seconds: u32) {
+        self.next = next;
+        self.wait_seconds = wait_seconds;
+    }
+
+    /// Takes a rung: from here on it is the one that is begun, watched and judged.
+    pub fn take(&mut self, rung: Rung) {
+        if !self.taken.contains(&rung) {
+            self.taken.push(rung);
+        }
+        self.rung = rung;
+        self.began = None;
+        self.job = None;
+        self.verdict = None;
+        self.unreadable_since = None;
+    }
+
+    /// Whether a rung has been taken.
+    pub fn has_taken(&self, rung: Rung) -> bool {
+        self.taken.contains(&rung)
+    }
+
+    /// The operation behind the rung has begun: wait for it.
+    pub fn begin(&mut self, operation_id: Option<String>, version: Option<u64>, now: Timestamp) {
+        self.note(now, format!("{} begun", self.rung.operation()));
+        self.version = version.unwrap_or(self.version);
+        let wait = if operation_id.is_some() { self.first_wait_seconds() } else { 0 };
+        self.began = Some(Began { operation_id, at: now });
+        self.error = None;
+        self.go_on(Next::WaitForOperation, wait);
+    }
+
+    /// The service refused the call behind the rung, for good.
+    pub fn reject(&mut self, error: impl Into<String>, now: Timestamp) {
+        let reason = Reason::OperationRejected { operation: self.rung.operation().to_owned(), error: error.into() };
+        self.conclude(Verdict::failing(reason), now);
+        self.go_on(Next::Decide, 0);
+    }
+
+    /// Keeps a verdict, and the reasons of the first failing one for the report.
+    pub fn conclude(&mut self, verdict: Verdict, now: Timestamp) {
+        let is_news = self.verdict.as_ref().is_none_or(|before| before.is != verdict.is);
+        if is_news && verdict.is != Judgement::Progressing {
+            self.note(now, format!("{:?}: {}", verdict.is, in_words(&verdict.reasons)));
+        }
+        if verdict.is != Judgement::Inconclusive {
+            self.unreadable_since = None;
+        }
+        if verdict.is == Judgement::Failing && self.failure.is_empty() {
+            self.failure.clone_from(&verdict.reasons);
+        }
+        self.verdict = Some(verdict);
+    }
+
+    /// Adds an event, once: the same text twice in a row is told once.
+    pub fn note(&mut self, at: Timestamp, what: impl Into<String>) {
+        let mut what = what.into();
+        if let Some((end, _)) = what.char_indices().nth(LONGEST_EVENT) {
+            what.truncate(end);
+            what.push('…');
+        }
+        if self.events.last().is_some_and(|last| last.what == what) {
+            return;
+        }
+        if self.events.len() >= MOST_EVENTS {
+            self.events.remove(MOST_EVENTS / 2);
+        }
+        self.events.push(Event { at, what });
+    }
+
+    /// How long nothing can be known of the operation yet, by what such operations take.
+    fn first_wait_seconds(&self) -> u32 {
+        match self.rung {
+            Rung::Update if self.was_running() => 75,
+            Rung::RollBack => 75,
+            Rung::SystemRollback | Rung::Start | Rung::StartBack => 45,
+            Rung::ForceStop => 30,
+            Rung::Update | Rung::PutBack => 10,
+        }
+    }
+
+    /// Whether the application was running before the change.
+    pub fn was_running(&self) -> bool {
+        self.baseline.as_ref().is_some_and(Baseline::was_running)
+    }
+
+    /// Where the operation behind the rung leaves the application when it succeeds.
+    pub fn expected_status(&self) -> ApplicationStatus {
+        match self.rung {
+            Rung::Start | Rung::StartBack => ApplicationStatus::Running,
+            Rung::Update | Rung::RollBack | Rung::SystemRollback if self.was_running() => ApplicationStatus::Running,
+            Rung::Update | Rung::RollBack | Rung::SystemRollback | Rung::ForceStop | Rung::PutBack => {
+                ApplicationStatus::Ready
+            }
+        }
+    }
+}

@@ -1,0 +1,226 @@
+//! What is checked before anything is touched: can this request be carried out on this application, and what is the
+//! application before the change? Whatever is refused here names the field and the cure.
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use crate::configuration::{is_in_effect, is_open_ended};
+use crate::deployment::{Baseline, Deployment, Next, Rung};
+use crate::evidence::{Alarm, Application, Snapshot};
+use crate::refusal::Refusal;
+use crate::report::{Outcome, Report};
+use crate::request::{Request, RestoreType};
+use crate::status::{ApplicationStatus, SnapshotStatus};
+use crate::verdict::{Reason, in_words};
+use crate::watch::seconds_between;
+
+/// Wait for an application at work to come to rest.
+const REST_SECONDS: u32 = 30;
+/// Wait for a snapshot.
+const SNAPSHOT_SECONDS: u32 = 15;
+
+/// What is known of the application before the change.
+#[derive(Debug, Clone)]
+pub struct PreflightLook {
+    /// The application; none if there is none of that name.
+    pub application: Option<Application>,
+    /// `ApplicationDetail` as the service answered, to see whether the change is in effect already.
+    pub detail: Value,
+    /// Its snapshots, newest first.
+    pub snapshots: Vec<Snapshot>,
+    /// The alarms that the policy names.
+    pub alarms: Vec<Alarm>,
+}
+
+/// What the preflight asks to be done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Preflight {
+    /// Nothing: go on as the deployment says.
+    GoOn,
+    /// Take a snapshot of this name, then go on as the deployment says.
+    TakeSnapshot(String),
+}
+
+/// Checks the request against the application and notes the baseline. It may be run any number of times: it keeps nothing
+/// from one time to the next.
+pub fn prepare(deployment: &mut Deployment, request: &Request, look: &PreflightLook, now: Timestamp) -> Preflight {
+    let refuse = |deployment: &mut Deployment, refusals: Vec<Refusal>| {
+        let report =
+            Report::refused(&deployment.application, &deployment.execution, refusals, deployment.started_at, now);
+        deployment.report = Some(Report { reason: deployment.reason.clone(), ..report });
+        deployment.go_on(Next::Notify, 0);
+        Preflight::GoOn
+    };
+    let Some(application) = &look.application else {
+        return refuse(deployment, vec![no_such_application(&request.application)]);
+    };
+    let refusals = refusals(request, application, look);
+    if !refusals.is_empty() {
+        return refuse(deployment, refusals);
+    }
+    let waited = seconds_between(deployment.started_at, now);
+    let is_late = waited >= i64::from(request.policy.operation_timeout_seconds);
+    if application.status.is_passing() {
+        if is_late {
+            let problem = format!("{} is still {} after {waited} s", request.application, application.status);
+            let cure = "wait until it is READY or RUNNING, and send the request again";
+            return refuse(deployment, vec![Refusal::new("application", problem, cure)]);
+        }
+        let reason = Reason::ApplicationAtWork { status: application.status.clone() };
+        deployment.note(now, format!("Waiting: {reason}"));
+        deployment.decided = Some(in_words(&[reason]));
+        deployment.go_on(Next::WaitToPrepare, REST_SECONDS);
+        return Preflight::GoOn;
+    }
+    deployment.version = application.version;
+    deployment.baseline = Some(Baseline {
+        version: application.version,
+        status: application.status.clone(),
+        runtime: application.runtime.clone(),
+        code: application.code.clone(),
+        snapshot: newest_ready(&look.snapshots).map(|snapshot| snapshot.name.clone()),
+        raised_alarms: look.alarms.iter().filter(|alarm| alarm.is_raised).map(|alarm| alarm.name.clone()).collect(),
+    });
+    let is_running = application.status == ApplicationStatus::Running;
+    let is_changed = is_open_ended(&request.update) || !is_in_effect(&request.update, &look.detail);
+    if !is_changed && (is_running || !request.start) {
+        let because = vec![Reason::AlreadyInEffect { version: application.version }];
+        deployment.report = Some(Report::of(deployment, Outcome::NoChange, because, now));
+        deployment.go_on(Next::Notify, 0);
+        return Preflight::GoOn;
+    }
+    if request.policy.pre_deploy_snapshot && is_running {
+        let name = pre_deploy_snapshot_name(&deployment.execution);
+        let status = look.snapshots.iter().find(|snapshot| snapshot.name == name).map(|snapshot| &snapshot.status);
+        match status {
+            Some(SnapshotStatus::Ready) => {}
+            Some(SnapshotStatus::Failed) => {
+                return refuse(deployment, vec![snapshot_refusal("could not be taken")]);
+            }
+            _ if is_late => return refuse(deployment, vec![snapshot_refusal("was not READY in time")]),
+            taken => {
+                let reason = Reason::TakingSnapshot { name: name.clone() };
+                deployment.note(now, reason.to_string());
+                deployment.decided = Some(reason.to_string());
+                deployment.go_on(Next::WaitToPrepare, SNAPSHOT_SECONDS);
+                return if taken.is_some() { Preflight::GoOn } else { Preflight::TakeSnapshot(name) };
+            }
+        }
+    }
+    deployment.take(if is_changed { Rung::Update } else { Rung::Start });
+    deployment.note(now, format!("Baseline noted: version {}, {}", application.version, application.status));
+    deployment.go_on(Next::Submit, 0);
+    Preflight::GoOn
+}
+
+/// Refuses a request for an application that does not exist.
+pub fn no_such_application(name: &str) -> Refusal {
+    Refusal::new(
+        "application",
+        format!("there is no application {name} in this account and region"),
+        "correct the name, or create the application first",
+    )
+}
+
+/// Refuses a request whose alarm does not exist.
+pub fn no_such_alarm(error: &str) -> Refusal {
+    Refusal::new("policy.alarms", error, "give names of metric or composite alarms of this account and region")
+}
+
+fn snapshot_refusal(problem: &str) -> Refusal {
+    Refusal::new(
+        "policy.preDeploySnapshot",
+        format!("the snapshot before the update {problem}"),
+        "see why checkpoints or snapshots fail (an update has to take one too), or set it to false",
+    )
+}
+
+/// Name of the snapshot that a deployment takes: the same however often it is run.
+pub fn pre_deploy_snapshot_name(execution: &str) -> String {
+    let name: String = execution
+        .chars()
+        .map(|character| if character.is_ascii_alphanumeric() || "_.-".contains(character) { character } else { '-' })
+        .collect();
+    format!("pre-deploy-{name}")
+}
+
+fn newest_ready(snapshots: &[Snapshot]) -> Option<&Snapshot> {
+    snapshots
+        .iter()
+        .filter(|snapshot| snapshot.status == SnapshotStatus::Ready)
+        .max_by_key(|snapshot| snapshot.created_at)
+}
+
+fn refusals(request: &Request, application: &Application, look: &PreflightLook) -> Vec<Refusal> {
+    let name = &request.application;
+    let is_running = application.status == ApplicationStatus::Running;
+    let will_start = is_running || request.start;
+    let mut refusals = Vec::new();
+    if !application.runtime.starts_with("FLINK-") {
+        refusals.push(Refusal::new(
+            "application",
+            format!("{name} runs {}, which has no Flink job to watch", application.runtime),
+            "give a Managed Service for Apache Flink application (runtime FLINK-…)",
+        ));
+    }
+    match &application.status {
+        ApplicationStatus::Deleting => refusals.push(no_such_application(name)),
+        ApplicationStatus::Unknown(status) => refusals.push(Refusal::new(
+            "application",
+            format!("{name} has the status {status}, which this version does not know"),
+            "update this tool, or bring the application to READY or RUNNING",
+        )),
+        _ => {}
+    }
+    let wanted_runtime = request.update.get("RuntimeEnvironmentUpdate").and_then(Value::as_str);
+    if let Some(wanted) = wanted_runtime
+        && let (Some(from), Some(to)) = (flink_version(&application.runtime), flink_version(wanted))
+        && to < from
+    {
+        refusals.push(Refusal::new(
+            "update.RuntimeEnvironmentUpdate",
+            format!("{wanted} is older than {name}'s {}, and state does not go back", application.runtime),
+            format!("give {} or a later runtime", application.runtime),
+        ));
+    }
+    match request.restore.restore_type {
+        RestoreType::Custom => {
+            let wanted = request.restore.snapshot.as_deref().unwrap_or_default();
+            let status = look.snapshots.iter().find(|snapshot| snapshot.name == wanted).map(|snapshot| &snapshot.status);
+            let problem = match status {
+                Some(SnapshotStatus::Ready) => None,
+                Some(status) => Some(format!("the snapshot {wanted} is {status}, not READY")),
+                None => Some(format!("{name} has no snapshot {wanted}")),
+            };
+            let cure = "name a READY snapshot (aws kinesisanalyticsv2 list-application-snapshots shows them)";
+            refusals.extend(problem.map(|problem| Refusal::new("restore.snapshot", problem, cure)));
+        }
+        RestoreType::Latest if is_running && !application.snapshots_enabled => refusals.push(Refusal::new(
+            "restore.type",
+            format!("{name} has snapshots disabled: an update would restart its job without state"),
+            "enable snapshots first (ApplicationSnapshotConfigurationUpdate), or say SKIP_RESTORE_FROM_SNAPSHOT to begin without state",
+        )),
+        RestoreType::Latest if will_start && !is_running && newest_ready(&look.snapshots).is_none() => {
+            refusals.push(Refusal::new(
+                "restore.type",
+                format!("{name} has no READY snapshot to start from"),
+                "say SKIP_RESTORE_FROM_SNAPSHOT to begin without state, as a first start does",
+            ));
+        }
+        RestoreType::Latest | RestoreType::Skip => {}
+    }
+    if request.policy.pre_deploy_snapshot && !application.snapshots_enabled {
+        refusals.push(Refusal::new(
+            "policy.preDeploySnapshot",
+            format!("{name} has snapshots disabled"),
+            "enable snapshots first (ApplicationSnapshotConfigurationUpdate), or set it to false",
+        ));
+    }
+    refusals
+}
+
+/// Major and minor version in a runtime's name: `FLINK-1_20` is (1, 20).
+fn flink_version(runtime: &str) -> Option<(u32, u32)> {
+    let (major, minor) = runtime.strip_prefix("FLINK-")?.split_once('_')?;
+    Some((major.parse().ok()?, minor.parse().ok()?))
+}
