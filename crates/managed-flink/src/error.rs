@@ -207,7 +207,7 @@ impl Error {
 
     /// The same error, the service's own words left out.
     pub(crate) fn withheld(mut self) -> Self {
-        self.message = WITHHELD.to_owned();
+        WITHHELD.clone_into(&mut self.message);
         self
     }
 

@@ -32,6 +32,8 @@ struct Entry {
 /// A failure as Flink tells it: nothing struck out, nothing shortened.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Told {
+    /// Class of the outermost exception.
+    pub(crate) exception: String,
     pub(crate) stacktrace: String,
     pub(crate) task: Option<String>,
 }
@@ -40,16 +42,18 @@ impl Exceptions {
     /// The oldest failure that is known.
     pub(crate) fn oldest(self) -> Option<Told> {
         let oldest = self.exception_history.entries.into_iter().min_by_key(|entry| entry.timestamp);
-        match oldest {
-            Some(entry) => {
-                let stacktrace = entry.stacktrace.filter(|stacktrace| !stacktrace.trim().is_empty());
-                Some(Told { stacktrace: stacktrace.or(entry.exception_name)?, task: entry.task_name })
-            }
-            None => self.root_exception.map(|stacktrace| Told { stacktrace, task: None }),
-        }
+        let (exception, stacktrace, task) = match oldest {
+            Some(entry) => (entry.exception_name, entry.stacktrace, entry.task_name),
+            None => (None, Some(self.root_exception?), None),
+        };
+        let exception = exception.unwrap_or_else(|| UNNAMED.to_owned());
+        let stacktrace = stacktrace.filter(|stacktrace| !stacktrace.trim().is_empty());
+        Some(Told { stacktrace: stacktrace.unwrap_or_else(|| exception.clone()), exception, task })
     }
 }
 
+/// Stands for the class of an exception that Flink does not name.
+const UNNAMED: &str = "an exception";
 /// Exceptions that only carry another one.
 const WRAPPERS: [&str; 6] = [
     "java.lang.reflect.InvocationTargetException",
@@ -62,20 +66,21 @@ const WRAPPERS: [&str; 6] = [
 /// Characters of a message that are kept.
 const LONGEST_MESSAGE: usize = 300;
 
-/// Class and first line of the message of the innermost cause in a stack trace that says something.
-pub(crate) fn innermost_cause(stacktrace: &str) -> (String, String) {
-    let causes: Vec<(&str, &str)> = stacktrace
-        .lines()
-        .enumerate()
-        // Indented ones belong to suppressed exceptions.
-        .filter_map(|(index, line)| if index == 0 { Some(line) } else { line.strip_prefix("Caused by: ") })
-        .map(class_and_message)
-        .collect();
-    let innermost = causes.iter().rposition(|(class, _)| !WRAPPERS.contains(class)).unwrap_or(0);
-    let (class, _) = causes.get(innermost).copied().unwrap_or_default();
-    // A cause without words of its own is explained by those of the exception around it.
-    let message = causes.iter().take(innermost + 1).rev().map(|(_, message)| *message).find(|text| !text.is_empty());
-    (class.to_owned(), shortened(message.unwrap_or("no message")))
+impl Told {
+    /// Class and first line of the message of the innermost cause that says something.
+    pub(crate) fn innermost_cause(&self) -> (&str, &str) {
+        let mut lines = self.stacktrace.trim_start().lines();
+        let outermost = lines.next().unwrap_or_default();
+        // Indented causes belong to suppressed exceptions.
+        let inner = lines.filter_map(|line| line.strip_prefix("Caused by: "));
+        let causes: Vec<(&str, &str)> = std::iter::once(outermost).chain(inner).map(class_and_message).collect();
+        let innermost = causes.iter().rposition(|(class, _)| !WRAPPERS.contains(class)).unwrap_or(0);
+        let (class, _) = causes.get(innermost).copied().unwrap_or_default();
+        // A cause without words of its own is explained by those of the exception around it.
+        let around = causes.iter().take(innermost + 1).rev();
+        let message = around.map(|(_, message)| *message).find(|message| !message.is_empty());
+        (class, message.unwrap_or("no message"))
+    }
 }
 
 fn class_and_message(line: &str) -> (&str, &str) {

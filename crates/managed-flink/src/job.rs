@@ -10,7 +10,8 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
-use crate::exceptions::{Exceptions, innermost_cause};
+use crate::error::WITHHELD;
+use crate::exceptions::{Exceptions, shortened};
 use crate::transport::{FlinkResponse, SecretUrl, TransportError};
 use crate::wire::Wire;
 use crate::{Error, ErrorKind, ManagedFlink, Redactor};
@@ -138,15 +139,19 @@ impl<'a> Dashboard<'a> {
                 return None;
             }
         };
-        // All of it is cleared before any of it is cut: half a secret is not recognised.
-        let stacktrace = self.tokens.strike_out(&told.stacktrace);
-        let stacktrace = self.managed.cleared_text(self.application, None, &stacktrace).await;
-        let (exception, message) = innermost_cause(&stacktrace);
-        let task = match told.task {
-            Some(task) => Some(self.managed.cleared_text(self.application, None, &task).await),
-            None => None,
-        };
-        Some(Failure { exception, message, task })
+        match self.managed.fresh_redactor(self.application, None).await {
+            Ok(redactor) => {
+                let clear = |text: &str| redactor.strike_out(&self.tokens.strike_out(text));
+                let (exception, message) = told.innermost_cause();
+                // Cleared before it is cut: half a secret is not recognised.
+                let message = shortened(&clear(message));
+                Some(Failure { exception: clear(exception), message, task: told.task.as_deref().map(clear) })
+            }
+            Err(error) => {
+                tracing::warn!(application = self.application, error = %error, "a failure's text is withheld");
+                Some(Failure { exception: told.exception, message: WITHHELD.to_owned(), task: None })
+            }
+        }
     }
 
     /// GETs JSON. What passes by itself is tried again; a URL that is late is renewed once.

@@ -1,5 +1,7 @@
 //! Reads of an application, its versions, snapshots and operations.
 
+use std::cmp::Reverse;
+
 use jiff::Timestamp;
 use lifecycle::evidence::{Application, Code, Operation, OperationSummary, Snapshot};
 use lifecycle::status::{ApplicationStatus, OperationStatus, SnapshotStatus};
@@ -66,13 +68,11 @@ impl ManagedFlink {
                 .map_err(|error| Error::from_sdk(OPERATION, error))?;
             let page: SnapshotPage = wire.read()?;
             snapshots.extend(page.snapshot_summaries.into_iter().map(Snapshot::from));
-            match page.next_token.filter(|token| !token.is_empty()) {
-                Some(token) => body["NextToken"] = token.into(),
-                None => {
-                    snapshots.sort_by(|one, other| other.created_at.cmp(&one.created_at));
-                    return Ok(snapshots);
-                }
-            }
+            let Some(token) = page.next_token.filter(|token| !token.is_empty()) else {
+                snapshots.sort_by_key(|snapshot| Reverse(snapshot.created_at));
+                return Ok(snapshots);
+            };
+            body["NextToken"] = token.into();
         }
         Err(Error::unreadable(OPERATION, format!("the list does not end after {MOST_PAGES} pages")))
     }
@@ -129,7 +129,7 @@ impl ManagedFlink {
         let mut operations: Vec<_> =
             page.application_operation_info_list.into_iter().map(OperationSummary::from).collect();
         // Stable: of those that began at the same time, or at none, the service's own order stays.
-        operations.sort_by(|one, other| other.started_at.cmp(&one.started_at));
+        operations.sort_by_key(|operation| Reverse(operation.started_at));
         Ok(operations)
     }
 
