@@ -4,7 +4,7 @@
 use std::error::Error;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Output};
 
 use clap::ValueEnum;
 use serde_json::Value;
@@ -178,8 +178,8 @@ fn definitions(workspace: &Workspace) -> StepResult {
         let name = workspace.relative(file);
         problems.extend(definitions::problems(&definition).into_iter().map(|problem| format!("{name}: {problem}")));
         for validator in VALIDATORS {
-            if let Verdict::Refused(complaints) = validate(&validators, validator, file)? {
-                problems.push(format!("{validator} refuses {name}:\n{complaints}"));
+            if let Verdict::Refused(complaints) = validate(workspace, &validators, validator, file)? {
+                problems.extend(complaints.into_iter().map(|complaint| format!("{validator}: {complaint}")));
             }
         }
         problems.extend(toothless(workspace, &validators, &name, &definition)?);
@@ -187,7 +187,7 @@ fn definitions(workspace: &Workspace) -> StepResult {
     let (template_problems, note) = template(workspace, &python)?;
     problems.extend(template_problems);
     none(problems)?;
-    Ok(vec![format!("{} state machines", files.len()), note])
+    Ok(vec![format!("{}", files.iter().map(|file| workspace.relative(file)).collect::<Vec<_>>().join(", ")), note])
 }
 
 /// The broken copies of a definition that a validator accepted.
@@ -204,7 +204,7 @@ fn toothless(
         let file = directory.join("broken.asl.json");
         fs::write(&file, serde_json::to_string_pretty(&broken)?)?;
         for validator in VALIDATORS {
-            if let Verdict::Accepted = validate(validators, validator, &file)? {
+            if let Verdict::Accepted = validate(workspace, validators, validator, &file)? {
                 accepted.push(format!("{validator} accepts {name} even with {what}: it checks nothing"));
             }
         }
@@ -216,30 +216,43 @@ fn toothless(
 #[derive(Debug)]
 enum Verdict {
     Accepted,
-    Refused(String),
+    /// With what it said, line by line.
+    Refused(Vec<String>),
 }
 
 /// What the validator says of a file; an error if it could not say anything.
-fn validate(validators: &Validators, validator: &str, file: &Path) -> Result<Verdict, Box<dyn Error>> {
+fn validate(
+    workspace: &Workspace,
+    validators: &Validators,
+    validator: &str,
+    file: &Path,
+) -> Result<Verdict, Box<dyn Error>> {
     let mut command = validators.command(validator);
-    let output = process::capture(command.arg(file))?;
+    let output = process::capture(command.arg(workspace.relative(file)).current_dir(workspace.root()))?;
     match output.status.code() {
         Some(0) => Ok(Verdict::Accepted),
-        Some(1) => Ok(Verdict::Refused(process::printed(&output))),
+        Some(1) => Ok(Verdict::Refused(complaints(&output))),
         _ => Err(process::failed(&command, &output).into()),
     }
 }
 
+fn complaints(output: &Output) -> Vec<String> {
+    process::printed(output).lines().filter(|line| !line.trim().is_empty()).map(str::to_owned).collect()
+}
+
 /// cfn-lint over the template, and over a broken one that it has to refuse. The problems, and what to say beside them.
 fn template(workspace: &Workspace, python: &Python) -> Result<(Vec<String>, String), Box<dyn Error>> {
+    // What its exit code is a sum of, beside 8 for remarks.
     const HAS_ERRORS: i32 = 2;
+    const HAS_WARNINGS: i32 = 4;
     let lint = |file: &Path| {
-        let mut command = python.interpreter();
-        let output = process::capture(command.args(["-m", "cfnlint", "--"]).arg(file).current_dir(workspace.root()))?;
+        let mut command = python.program("cfn-lint");
+        let output = process::capture(
+            command.args(["--format", "parseable", "--"]).arg(workspace.relative(file)).current_dir(workspace.root()),
+        )?;
         match output.status.code() {
             Some(0) => Ok(Verdict::Accepted),
-            // A sum of 2 for errors, 4 for warnings, 8 for information.
-            Some(code) if code & HAS_ERRORS != 0 || code & 4 != 0 => Ok(Verdict::Refused(process::printed(&output))),
+            Some(code) if code & (HAS_ERRORS | HAS_WARNINGS) != 0 => Ok(Verdict::Refused(complaints(&output))),
             Some(8) => Ok(Verdict::Accepted),
             _ => Err(process::failed(&command, &output)),
         }
@@ -253,7 +266,7 @@ fn template(workspace: &Workspace, python: &Python) -> Result<(Vec<String>, Stri
         return Ok((problems, format!("{TEMPLATE}: not checked, there is none")));
     }
     if let Verdict::Refused(complaints) = lint(&template)? {
-        problems.push(format!("cfn-lint refuses {TEMPLATE}:\n{complaints}"));
+        problems.extend(complaints.into_iter().map(|complaint| format!("cfn-lint: {complaint}")));
     }
     Ok((problems, format!("{TEMPLATE} valid")))
 }

@@ -146,7 +146,15 @@ impl Validators {
             process::read(
                 Command::new(&node)
                     .arg(&npm)
-                    .args(["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--no-update-notifier", "--silent"])
+                    .args([
+                        "ci",
+                        "--ignore-scripts",
+                        "--no-audit",
+                        "--no-fund",
+                        "--no-update-notifier",
+                        "--loglevel",
+                        "error",
+                    ])
                     .current_dir(directory),
             )
             .map_err(|source| ToolError::Install { what: "the States Language validators".to_owned(), source })?;
