@@ -1,12 +1,12 @@
-//! JSONata expressions as Step Functions takes them: parsed once, with what they read (`$states` parts, variables, added
-//! functions) worked out and checked when the definition is read, so that running one binds no more than it needs.
+//! Expressions in `JSONata` as Step Functions takes them: parsed once, with what they read (`$states` parts, variables,
+//! added functions) worked out and checked when the definition is read, so that running one binds no more than it needs.
 
 use std::collections::{BTreeSet, HashSet};
 
 use jsonata_core::ast::{AstNode, BinaryOp, PathStep, Stage};
 use jsonata_core::parser;
 
-/// The functions of JSONata that Step Functions has and that this engine can repeat exactly.
+/// The functions of `JSONata` that Step Functions has and that this engine can repeat exactly.
 const BUILT_IN: [&str; 59] = [
     "abs",
     "append",

@@ -7,6 +7,7 @@ mod events;
 mod expression;
 mod failure;
 mod json;
+pub mod lambda;
 mod random;
 
 pub use definition::{DefinitionError, StateKind, StateMachine};

@@ -1,6 +1,6 @@
 //! The seeded generator behind retry jitter, `$random` and `$uuid`, so that an execution can be repeated exactly.
 
-/// A small generator of evenly spread numbers (the SplitMix64 step), not for secrets.
+/// A small generator of evenly spread numbers (the step of `SplitMix64`), not for secrets.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Generator {
     state: u64,
