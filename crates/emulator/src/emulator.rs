@@ -1,20 +1,27 @@
 //! The emulator itself: what it holds, and the one entry for every request.
 
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use clock::Clock;
-use http::Request;
-use tokio::task::JoinSet;
+use http::{Method, Request, Response, StatusCode, header};
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Map, Value};
+use tokio::task::{AbortHandle, JoinSet};
 
+use crate::application::{Application, Log};
+use crate::calls::is_mutating;
 use crate::code::CodeStore;
+use crate::configuration;
 use crate::data_plane::DataPlane;
-use crate::faults::{Fault, Faults};
+use crate::faults::{Effect, Fault, Faults, Loss, Stage};
 use crate::in_process::Unreachable;
-use crate::record::RecordEntry;
+use crate::presigned::Session;
+use crate::record::{Call, Event, RecordEntry, StatusAndVersion};
 use crate::timings::Timings;
-use crate::wire::{self, ConnectionReset, HttpRequest, HttpResponse};
+use crate::wire::{self, ConnectionReset, HttpRequest, HttpResponse, Identified, Protocol, Service};
 
 /// What every secret of this emulator begins with, so that a test can look for leaks.
 pub const TOKEN_MARKER: &str = "emulator-secret-";
@@ -102,12 +109,55 @@ pub(crate) struct Inner {
     pub(crate) config: EmulatorConfig,
     pub(crate) state: Mutex<State>,
     tasks: Mutex<JoinSet<()>>,
+    /// What presigned URLs begin with; a server sets its own address.
+    public_url: Mutex<String>,
+}
+
+impl fmt::Debug for Inner {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Inner").finish_non_exhaustive()
+    }
 }
 
 /// All that changes, under one lock that is never held across an await.
 pub(crate) struct State {
+    pub(crate) applications: BTreeMap<String, Application>,
+    /// Applications created so far.
+    pub(crate) instances: u64,
     pub(crate) faults: Faults,
-    pub(crate) record: Vec<RecordEntry>,
+    pub(crate) log: Log,
+    /// By token.
+    pub(crate) sessions: BTreeMap<String, Session>,
+    /// What applications were, by name, the oldest first.
+    history: BTreeMap<String, VecDeque<(Timestamp, Option<Application>)>>,
+}
+
+/// How long it is remembered what applications were.
+const MEMORY: SignedDuration = SignedDuration::from_mins(15);
+
+impl State {
+    /// Notes what an application is now, for reads that tell of the past.
+    pub(crate) fn remember(&mut self, name: &str, now: Timestamp) {
+        let application = self.applications.get(name).cloned();
+        if application.is_none() && !self.history.contains_key(name) {
+            return;
+        }
+        let history = self.history.entry(name.to_owned()).or_default();
+        history.push_back((now, application));
+        while history.get(1).is_some_and(|(at, _)| now.duration_since(*at) > MEMORY) {
+            history.pop_front();
+        }
+    }
+
+    /// What an application was at a moment; none if there was none, or if that is too long ago to know.
+    pub(crate) fn as_it_was(&self, name: &str, moment: Timestamp) -> Option<&Application> {
+        let history = self.history.get(name)?;
+        history.iter().rev().find(|(at, _)| *at <= moment).and_then(|(_, application)| application.as_ref())
+    }
+
+    fn status_and_version(&self, name: Option<&str>) -> Option<StatusAndVersion> {
+        name.and_then(|name| self.applications.get(name)).map(Application::status_and_version)
+    }
 }
 
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -117,8 +167,16 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Emulator {
     /// An emulator without applications.
     pub fn new(config: EmulatorConfig) -> Self {
-        let state = State { faults: Faults::new(config.seed), record: Vec::new() };
-        let inner = Arc::new(Inner { config, state: Mutex::new(state), tasks: Mutex::default() });
+        let state = State {
+            applications: BTreeMap::new(),
+            instances: 0,
+            faults: Faults::new(config.seed),
+            log: Log::new(config.seed),
+            sessions: BTreeMap::new(),
+            history: BTreeMap::new(),
+        };
+        let public_url = Mutex::new(config.public_url.clone());
+        let inner = Arc::new(Inner { config, state: Mutex::new(state), tasks: Mutex::default(), public_url });
         Self { guard: Arc::new(Guard { inner }) }
     }
 
@@ -139,12 +197,24 @@ impl Emulator {
 
     /// The applications that there are, by name.
     pub fn applications(&self) -> Vec<ApplicationView> {
-        Vec::new()
+        let state = lock(&self.inner().state);
+        let view = |application: &Application| {
+            let version = application.current()?;
+            Some(ApplicationView {
+                name: application.name.clone(),
+                runtime: version.runtime.clone(),
+                status: application.status.name().to_owned(),
+                version: application.version,
+                parallelism: configuration::current_parallelism(&version.configuration),
+                parallelism_per_kpu: configuration::parallelism_per_kpu(&version.configuration),
+            })
+        };
+        state.applications.values().filter_map(view).collect()
     }
 
     /// What happened so far.
     pub fn record(&self) -> Vec<RecordEntry> {
-        lock(&self.inner().state).record.clone()
+        lock(&self.inner().state).log.entries.clone()
     }
 
     /// Lets something go wrong from now on.
@@ -157,10 +227,155 @@ impl Emulator {
         lock(&self.inner().state).faults.clear();
     }
 
-    /// Answers a request of any protocol.
+    /// Answers a request of any protocol, and writes it down.
     pub async fn handle(&self, request: HttpRequest) -> HttpResponse {
         let identified = wire::identify(&request);
-        wire::error_answer(identified.protocol, 400, "UnknownOperationException", "no such operation")
+        let body = serde_json::from_slice::<Value>(request.body()).unwrap_or_default();
+        let arrival = self.arrive(&identified, &request, &body);
+        let (mut response, done) = match refusal(&identified, arrival.effect.as_ref()) {
+            Some(response) => (response, false),
+            None => {
+                let response = self.answer(&identified, &request, &body, arrival.effect.as_ref()).await;
+                let done = response.status().is_success() || response.status().is_redirection();
+                (response, done)
+            }
+        };
+        self.answered(&arrival, &response, done);
+        match arrival.effect {
+            Some(Effect::Delay(delay)) => self.clock().sleep(delay).await,
+            Some(Effect::LostResponse(Loss::ServerError)) => {
+                response = wire::error_answer(identified.protocol, 500, "InternalFailure", "the answer got lost");
+            }
+            Some(Effect::LostResponse(Loss::ConnectionReset)) => response = connection_reset(),
+            Some(Effect::Truncated(length)) => {
+                let length = length.min(response.body().len());
+                response = response.map(|body| body.slice(..length));
+            }
+            _ => {}
+        }
+        self.answered(&arrival, &response, done);
+        if let Ok(id) = header::HeaderValue::from_str(&format!("emulated-{}", arrival.entry)) {
+            response.headers_mut().insert("x-amzn-requestid", id);
+        }
+        response
+    }
+
+    /// Writes down that a call came, and finds what is to go wrong with it.
+    fn arrive(&self, identified: &Identified, request: &HttpRequest, body: &Value) -> Arrival {
+        let now = self.clock().now();
+        let mut state = lock(&self.inner().state);
+        let session = token(request).and_then(|token| state.sessions.get(&token)).cloned();
+        let (application, principal) = match session.filter(|_| identified.service == Service::Flink) {
+            Some(session) => (Some(session.application), session.principal),
+            None => (application_name(body), wire::principal(request.headers())),
+        };
+        let name = identified.fault_name();
+        let effect = state.faults.effect(Stage::Call, &name, application.as_deref(), now);
+        let before = state.status_and_version(application.as_deref());
+        let call = Call {
+            service: identified.service.name().to_owned(),
+            operation: identified.operation.clone(),
+            principal,
+            application: application.clone(),
+            request: body.clone(),
+            status: 0,
+            error: None,
+            mutating: identified.service == Service::ManagedFlink && is_mutating(&identified.operation),
+            done: false,
+            before,
+            after: None,
+        };
+        let entry = state.log.entries.len();
+        state.log.add(now, Event::Call(call));
+        Arrival { entry, application, effect }
+    }
+
+    /// Writes down how a call was answered.
+    fn answered(&self, arrival: &Arrival, response: &HttpResponse, done: bool) {
+        let mut state = lock(&self.inner().state);
+        let after = state.status_and_version(arrival.application.as_deref());
+        if let Some(RecordEntry { event: Event::Call(call), .. }) = state.log.entries.get_mut(arrival.entry) {
+            let reset = response.extensions().get::<ConnectionReset>().is_some();
+            call.status = if reset { 0 } else { response.status().as_u16() };
+            let code = wire::text_header(response.headers(), "x-amzn-errortype");
+            call.error = if reset { Some("ConnectionReset".to_owned()) } else { code.map(str::to_owned) };
+            call.done = done;
+            call.after = after;
+        }
+    }
+
+    async fn answer(
+        &self,
+        identified: &Identified,
+        request: &HttpRequest,
+        body: &Value,
+        effect: Option<&Effect>,
+    ) -> HttpResponse {
+        let Identified { service, operation, protocol } = identified;
+        match service {
+            Service::ManagedFlink => self.managed_flink(operation, request, body, effect),
+            Service::Flink => self.dashboard(request, operation).await,
+            Service::CloudWatch | Service::Sns | Service::EventBridge | Service::Emulator | Service::Unknown => {
+                wire::error_answer(*protocol, 400, "UnknownOperationException", "there is no such operation")
+            }
+        }
+    }
+
+    fn managed_flink(
+        &self,
+        operation: &str,
+        request: &HttpRequest,
+        body: &Value,
+        effect: Option<&Effect>,
+    ) -> HttpResponse {
+        let age = match effect {
+            Some(Effect::StaleRead(age)) => Some(*age),
+            _ => None,
+        };
+        let none = Map::new();
+        let fields = match body {
+            Value::Object(fields) => fields,
+            Value::Null if request.body().is_empty() => &none,
+            _ => {
+                let text = "the body is not a JSON object";
+                return wire::error_answer(Protocol::Json11, 400, "SerializationException", text);
+            }
+        };
+        let principal = wire::principal(request.headers());
+        match self.inner().call(operation, fields, principal.as_deref(), age) {
+            Ok(answer) => wire::json_answer(StatusCode::OK, &answer),
+            Err(error) => wire::error_answer(Protocol::Json11, 400, error.code, &error.message),
+        }
+    }
+
+    /// Flink's REST API behind a presigned URL.
+    async fn dashboard(&self, request: &HttpRequest, path_and_query: &str) -> HttpResponse {
+        let refuse = |status, text| wire::error_answer(Protocol::Rest, status, "", text);
+        if request.method() != Method::GET {
+            return refuse(405, "the dashboard is there to be looked at");
+        }
+        let now = self.clock().now();
+        let token = token(request);
+        let (application, has_job) = {
+            let mut state = lock(&self.inner().state);
+            let state = &mut *state;
+            let session = token.as_ref().and_then(|token| state.sessions.get_mut(token));
+            let Some(session) = session.and_then(|session| session.admit(now).then_some(session)) else {
+                return refuse(403, "Forbidden");
+            };
+            let application = state.applications.get(&session.application);
+            let application = application.filter(|it| it.instance == session.instance);
+            (session.application.clone(), application.is_some_and(|it| it.job.is_some()))
+        };
+        if !has_job {
+            return refuse(503, "the application has no cluster");
+        }
+        if request.uri().path() == wire::DASHBOARD {
+            return dashboard_redirect(&token.unwrap_or_default());
+        }
+        let answer = self.data_plane().rest(&application, path_and_query).await;
+        let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::BAD_GATEWAY);
+        wire::answer(status, "application/json;charset=UTF-8", answer.body)
     }
 
     /// Answers a GET of a presigned URL with status and body.
@@ -186,9 +401,74 @@ impl Emulator {
 
 impl Inner {
     /// Runs `task` in the background until it ends or the emulator does.
-    pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+    pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) -> AbortHandle {
         let mut tasks = lock(&self.tasks);
         while tasks.try_join_next().is_some() {}
-        tasks.spawn(task);
+        tasks.spawn(task)
     }
+
+    /// What presigned URLs begin with.
+    pub(crate) fn public_url(&self) -> String {
+        lock(&self.public_url).clone()
+    }
+}
+
+/// A call that came.
+struct Arrival {
+    /// Its place in the record.
+    entry: usize,
+    application: Option<String>,
+    effect: Option<Effect>,
+}
+
+/// The answer of a call that a fault keeps from being done.
+fn refusal(identified: &Identified, effect: Option<&Effect>) -> Option<HttpResponse> {
+    let protocol = identified.protocol;
+    match effect? {
+        Effect::Error { code, status, message } => Some(wire::error_answer(protocol, *status, code, message)),
+        Effect::Throttle => Some(wire::error_answer(protocol, 400, "ThrottlingException", "Rate exceeded")),
+        Effect::Unreachable => Some(connection_reset()),
+        Effect::Answer { status, body } => {
+            let status = StatusCode::from_u16(*status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+            Some(wire::answer(status, "application/json", body.clone()))
+        }
+        _ => None,
+    }
+}
+
+fn connection_reset() -> HttpResponse {
+    let mut response = Response::new(Bytes::new());
+    *response.status_mut() = StatusCode::BAD_GATEWAY;
+    response.extensions_mut().insert(ConnectionReset);
+    response
+}
+
+/// The dashboard's own answer to a presigned URL: the token goes into a cookie.
+fn dashboard_redirect(token: &str) -> HttpResponse {
+    let mut response = wire::answer(StatusCode::FOUND, "text/html", "");
+    let location = header::HeaderValue::from_static("/flinkdashboard/");
+    response.headers_mut().insert(header::LOCATION, location);
+    if let Ok(cookie) = header::HeaderValue::from_str(&format!("{COOKIE}={token}; Path=/flinkdashboard; HttpOnly")) {
+        response.headers_mut().insert(header::SET_COOKIE, cookie);
+    }
+    response
+}
+
+/// Name of the dashboard's cookie.
+const COOKIE: &str = "emulatorDashboard";
+
+/// The token of a request, from its query or its cookie.
+fn token(request: &HttpRequest) -> Option<String> {
+    let query = request.uri().query().unwrap_or_default();
+    let from_query = query.split('&').find_map(|pair| pair.strip_prefix("authToken="));
+    let cookies = wire::text_header(request.headers(), header::COOKIE.as_str()).unwrap_or_default();
+    let from_cookie = cookies.split(';').find_map(|pair| pair.trim().strip_prefix(COOKIE)?.strip_prefix('='));
+    from_query.or(from_cookie).map(str::to_owned)
+}
+
+/// The application that a request's body names.
+fn application_name(body: &Value) -> Option<String> {
+    let named = body.get("ApplicationName").and_then(Value::as_str);
+    let by_arn = || body.get("ResourceARN").and_then(Value::as_str).and_then(|arn| arn.rsplit(":application/").next());
+    named.or_else(by_arn).map(str::to_owned)
 }

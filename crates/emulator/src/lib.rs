@@ -6,18 +6,25 @@
 //! ([`Emulator::serve`]) and, for tests in virtual time, [`InProcessHttp`], an HTTP client for the AWS SDKs that needs no
 //! network. What runs the jobs is a [`data_plane::DataPlane`].
 
+pub mod cloudwatch;
 pub mod code;
 pub mod data_plane;
 pub mod faults;
 pub mod flink;
-pub mod flink;
 pub mod record;
 pub mod simulated;
+pub mod sinks;
 pub mod timings;
 
+mod application;
+mod calls;
+mod configuration;
 mod emulator;
+mod error;
 mod in_process;
+mod presigned;
 mod wire;
+mod workflow;
 
 pub use code::CodeStore;
 pub use emulator::{ApplicationView, Emulator, EmulatorConfig, TOKEN_MARKER};
