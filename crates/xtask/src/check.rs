@@ -126,7 +126,9 @@ fn hygiene(workspace: &Workspace) -> StepResult {
     let rules = Rules::new(workspace.root());
     let mut problems = Vec::new();
     let mut looked_at = 0;
-    for file in files.split_terminator('\0') {
+    let mut files: Vec<&str> = files.split_terminator('\0').collect();
+    files.sort_unstable();
+    for file in files {
         let path = workspace.path(file);
         // Cargo writes the registry's name into its lock file itself; what is deleted but not committed yet is no file.
         if file == "Cargo.lock" || !path.is_file() {
@@ -307,4 +309,60 @@ fn unreadable(workspace: &Workspace, path: &Path, source: impl Into<Box<dyn Erro
 
 fn none(problems: Vec<String>) -> Result<(), CheckError> {
     if problems.is_empty() { Ok(()) } else { Err(CheckError::Problems(problems)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn workspace(files: &[(&str, &str)]) -> (tempfile::TempDir, Workspace) {
+        let directory = tempfile::tempdir().unwrap();
+        for (path, content) in files {
+            let path = directory.path().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, content).unwrap();
+        }
+        let workspace = Workspace::at(directory.path().to_owned());
+        (directory, workspace)
+    }
+
+    #[test]
+    fn a_sample_input_that_is_not_json_is_named_with_the_place() {
+        let (_directory, workspace) =
+            workspace(&[("events/good.json", "{}"), ("events/bad.json", "{\n  \"a\": 1,\n}")]);
+        let error = events(&workspace).unwrap_err().to_string();
+        assert!(error.contains("events/bad.json"), "{error}");
+        assert!(error.contains("line 3"), "{error}");
+        assert!(!error.contains("good.json"), "{error}");
+    }
+
+    #[test]
+    fn sample_inputs_are_counted() {
+        let (_directory, workspace) = workspace(&[("events/one.json", "{}"), ("events/two.json", "[]")]);
+        assert_eq!(events(&workspace).unwrap(), ["2 sample inputs"]);
+    }
+
+    #[test]
+    fn a_repository_without_definitions_is_not_a_good_one() {
+        let (_directory, workspace) = workspace(&[]);
+        assert!(definitions(&workspace).unwrap_err().to_string().contains("no definition in statemachine/"));
+    }
+
+    #[test]
+    fn files_that_could_be_committed_are_looked_at_and_ignored_ones_are_not() {
+        let secret = ["-----BEGIN PRIVATE", " KEY-----\n"].concat();
+        let files = [
+            (".gitignore", "ignored\n"),
+            ("ignored", &secret),
+            ("new", &secret),
+            ("staged", &secret),
+            ("Cargo.lock", &secret),
+        ];
+        let (_directory, workspace) = workspace(&files);
+        let git = |arguments: &[&str]| process::read(Command::new("git").current_dir(workspace.root()).args(arguments));
+        git(&["init", "--quiet"]).unwrap();
+        git(&["add", "staged"]).unwrap();
+        let error = hygiene(&workspace).unwrap_err().to_string();
+        assert_eq!(error, "found:\n    new:1: a credential\n    staged:1: a credential");
+    }
 }

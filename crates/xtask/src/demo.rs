@@ -37,7 +37,7 @@ struct NoDemo;
 pub(crate) fn run(workspace: &Workspace, arguments: &[OsString]) -> Result<(), Box<dyn Error>> {
     report::progress("demo", "building the Lambdas and the demo (minutes the first time, seconds later)");
     let mut build = process::cargo(workspace.root());
-    build.args(["build", "--quiet", "--message-format", "json-render-diagnostics", "--package", PACKAGE]);
+    build.args(["build", "--message-format", "json-render-diagnostics", "--package", PACKAGE]);
     for lambda in LAMBDAS {
         build.args(["--package", lambda]);
     }

@@ -81,3 +81,35 @@ fn main() -> ExitCode {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(arguments: &[&str]) -> Result<Task, clap::Error> {
+        CommandLine::try_parse_from([&["xtask"], arguments].concat()).map(|command_line| command_line.task)
+    }
+
+    #[test]
+    fn the_demos_arguments_are_the_demos() {
+        for given in [&["--scenario", "crash-loop", "--json"][..], &["--flink", "1.20"], &["--help"], &[]] {
+            let Task::Demo { arguments } = parse(&[&["demo"], given].concat()).unwrap() else { panic!("not a demo") };
+            assert_eq!(arguments, given);
+        }
+    }
+
+    #[test]
+    fn filters_and_the_test_programs_arguments_are_told_apart() {
+        let Task::Test { filters, arguments } = parse(&["test", "one", "two", "--", "--nocapture"]).unwrap() else {
+            panic!("not a test")
+        };
+        assert_eq!((filters, arguments), (vec!["one".to_owned(), "two".to_owned()], vec!["--nocapture".to_owned()]));
+    }
+
+    #[test]
+    fn misuse_has_an_exit_code_of_its_own() {
+        for arguments in [&[][..], &["bogus"], &["test", "--bogus"], &["check", "bogus"]] {
+            assert_eq!(parse(arguments).unwrap_err().exit_code(), 2, "{arguments:?}");
+        }
+    }
+}

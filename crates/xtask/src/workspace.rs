@@ -15,6 +15,12 @@ impl Workspace {
         Self { root: own.ancestors().nth(2).unwrap_or(own).to_owned() }
     }
 
+    /// A workspace somewhere else, for tests.
+    #[cfg(test)]
+    pub(crate) fn at(root: PathBuf) -> Self {
+        Self { root }
+    }
+
     /// The directory of the workspace's `Cargo.toml`.
     pub(crate) fn root(&self) -> &Path {
         &self.root
