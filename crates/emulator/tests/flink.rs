@@ -1,6 +1,8 @@
 //! Real Apache Flink behind the data plane: real JVMs, real JARs, real savepoints. The first run on a machine fetches
 //! Flink. Everything here waits for what has to happen with a deadline that only a hang reaches, and measures no time.
 
+#![expect(clippy::unwrap_used, reason = "the helpers below are part of the tests")]
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -12,7 +14,7 @@ use emulator::flink::{FlinkDataPlane, FlinkOptions, FlinkVersion, default_tools_
 use serde_json::Value;
 use tempfile::TempDir;
 
-const DEADLINE: Duration = Duration::from_secs(120);
+const DEADLINE: Duration = Duration::from_mins(2);
 const APPLICATION: &str = "orders";
 
 /// A data plane with one application's job on it, and the file that the job's ledger writes.
@@ -41,12 +43,16 @@ impl Entry {
 
 impl Bench {
     async fn new() -> Self {
-        let jars = job_jars(&default_tools_directory()).await.unwrap();
         let options = FlinkOptions {
             versions: vec![FlinkVersion::V1_20],
             restart_delay: Duration::from_millis(200),
             ..FlinkOptions::default()
         };
+        Self::with(options).await
+    }
+
+    async fn with(options: FlinkOptions) -> Self {
+        let jars = job_jars(&default_tools_directory()).await.unwrap();
         let plane = FlinkDataPlane::launch(options).await.unwrap();
         Self { plane, jars, folder: tempfile::tempdir().unwrap() }
     }
@@ -261,6 +267,84 @@ async fn a_lost_task_manager_is_replaced_and_nothing_is_lost() {
     bench.until_healthy().await;
     bench.until_metrics("the restart is counted", |metrics| metrics.restarts > 0).await;
     bench.end().await;
+}
+
+#[tokio::test]
+async fn a_cluster_that_cannot_start_is_an_error_of_one_line() {
+    let options = FlinkOptions {
+        configuration: BTreeMap::from([("taskmanager.memory.network.max".to_owned(), "much".to_owned())]),
+        ..FlinkOptions::default()
+    };
+    let bench = Bench::with(options).await;
+    let failure = bench.plane.prepare(&bench.spec("healthy")).await.unwrap_err();
+    assert!(failure.0.contains("taskmanager.memory.network.max"), "{failure:?}");
+    assert_eq!(failure.0.lines().count(), 1, "{failure:?}");
+    bench.end().await;
+}
+
+/// The same binary runs one of the tests above, and is killed in the midst of it.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn killing_the_emulator_leaves_no_jvm() {
+    fn processes_of(folder: &Path) -> usize {
+        let folder = folder.display().to_string();
+        let entries = std::fs::read_dir("/proc").unwrap();
+        entries
+            .filter_map(|entry| std::fs::read(entry.ok()?.path().join("cmdline")).ok())
+            .filter(|command| String::from_utf8_lossy(command).contains(&folder))
+            .count()
+    }
+
+    job_jars(&default_tools_directory()).await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let mut emulator = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "jobs_that_fail_are_seen_to_fail"])
+        .env("TMPDIR", folder.path())
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    until("a JVM runs", async || (processes_of(folder.path()) > 0).then_some(())).await;
+    assert!(emulator.try_wait().unwrap().is_none());
+    emulator.kill().unwrap();
+    emulator.wait().unwrap();
+    until("the JVM is gone", async || (processes_of(folder.path()) == 0).then_some(())).await;
+}
+
+/// Runs the fetching script with pip set up in some way; returns what it said last.
+fn fetch_fails(into: &Path, settings: &[(&str, &str)]) -> String {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("flink-host").join("fetch.py");
+    let mut command = Command::new("python3");
+    command.arg(script).arg("--into").arg(into).args(["--flink", "1.20.5"]);
+    let fetched = command.envs(settings.iter().copied()).output().unwrap();
+    assert_eq!(fetched.status.code(), Some(1));
+    let kept = std::fs::read_dir(into)
+        .unwrap()
+        .filter(|entry| entry.as_ref().is_ok_and(|entry| entry.file_name() != ".fetch.lock"));
+    assert_eq!(kept.count(), 0);
+    String::from_utf8(fetched.stderr).unwrap().lines().last().unwrap().to_owned()
+}
+
+#[test]
+fn an_archive_that_is_not_the_pinned_one_is_not_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let (links, tools) = (folder.path().join("links"), folder.path().join("tools"));
+    std::fs::create_dir(&links).unwrap();
+    std::fs::write(links.join("apache_flink_libraries-1.20.5.tar.gz"), "not Flink").unwrap();
+    let said = fetch_fails(&tools, &[("PIP_FIND_LINKS", links.to_str().unwrap())]);
+    assert!(said.starts_with("error: hash mismatch: sha256 of apache_flink_libraries-1.20.5.tar.gz is "), "{said}");
+}
+
+#[test]
+fn a_package_index_that_cannot_be_reached_is_told_in_one_line() {
+    let folder = tempfile::tempdir().unwrap();
+    // A port that was free a moment ago, and where nothing listens.
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let index = format!("http://user:secret@127.0.0.1:{port}/simple");
+    let settings = [("PIP_INDEX_URL", index.as_str()), ("PIP_FIND_LINKS", ""), ("no_proxy", "127.0.0.1")];
+    let said = fetch_fails(folder.path(), &settings);
+    assert!(said.starts_with("error: cannot fetch flink-1.20.5 from the package index: "), "{said}");
+    assert!(!said.contains("secret"), "{said}");
 }
 
 #[tokio::test]

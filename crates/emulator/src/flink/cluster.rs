@@ -1,4 +1,4 @@
-//! One application's Flink cluster: a JVM with a JobManager and a TaskManager in it (`flink-host`), held by its standard
+//! One application's Flink cluster: a JVM with a `JobManager` and a `TaskManager` in it (`flink-host`), held by its standard
 //! input. However this process ends, the pipe ends with it, and so does the JVM.
 
 use std::collections::BTreeMap;
@@ -13,8 +13,8 @@ use tokio::sync::Mutex;
 use super::FlinkError;
 use super::tools::Toolchain;
 
-/// How long a cluster may take to start, or to replace a TaskManager, on a machine that is busy with other things.
-const DEADLINE: Duration = Duration::from_secs(120);
+/// How long a cluster may take to start, or to replace a `TaskManager`, on a machine that is busy with other things.
+const DEADLINE: Duration = Duration::from_mins(2);
 
 /// What a cluster is started from.
 pub(super) struct Launch<'a> {
@@ -25,7 +25,7 @@ pub(super) struct Launch<'a> {
     pub(super) host_jar: &'a Path,
     /// Flink's configuration.
     pub(super) configuration: BTreeMap<String, String>,
-    /// Slots of the TaskManager.
+    /// Slots of the `TaskManager`.
     pub(super) slots: u32,
     /// Folder of the cluster's own: it exists, and goes when the cluster goes.
     pub(super) directory: PathBuf,
@@ -57,6 +57,10 @@ impl Cluster {
             .args(&launch.jvm_flags)
             .args(["-cp", &class_path, "flinkhost.FlinkHost"])
             .current_dir(&launch.directory)
+            // Flags from outside would change what the cluster is, and be the first thing that it says.
+            .env_remove("JAVA_TOOL_OPTIONS")
+            .env_remove("JDK_JAVA_OPTIONS")
+            .env_remove("_JAVA_OPTIONS")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(output)
@@ -84,7 +88,7 @@ impl Cluster {
             Err(failure) => {
                 // What the JVM itself says (no memory, an unknown flag) tells more than that its pipe is closed.
                 let said = std::fs::read_to_string(&output_file).unwrap_or_default();
-                let reason = match (failure, said.lines().find(|line| !line.trim().is_empty())) {
+                let reason = match (failure, said.lines().find(|line| tells_something(line))) {
                     (HostFailure::Refused(reason), _) | (HostFailure::Lost(reason), None) => reason,
                     (HostFailure::Lost(_), Some(line)) => line.trim().to_owned(),
                 };
@@ -103,7 +107,7 @@ impl Cluster {
         matches!(self.process.lock().await.try_wait(), Ok(None))
     }
 
-    /// Ends the TaskManager and brings up another one.
+    /// Ends the `TaskManager` and brings up another one.
     pub(super) async fn lose_task_manager(&self) -> Result<(), FlinkError> {
         match self.conversation.lock().await.ask("lose-task-manager").await {
             Ok(_) => Ok(()),
@@ -122,6 +126,11 @@ impl Cluster {
             tracing::warn!(%error, "the files of a Flink cluster could not be removed");
         }
     }
+}
+
+/// Whether a line of the JVM's output can be the reason of its end.
+fn tells_something(line: &str) -> bool {
+    !line.trim().is_empty() && !line.starts_with("WARNING")
 }
 
 /// Why the host did not do what it was told.

@@ -12,7 +12,7 @@ use crate::data_plane::JobSpec;
 /// Largest JAR that the service takes, in bytes, with room for what a multipart request adds.
 const LARGEST_UPLOAD_BYTES: u64 = (512 + 8) * 1024 * 1024;
 
-/// Heap, metaspace and direct memory that one JobManager with a small job needs, and start-up before peak speed.
+/// Heap, metaspace and direct memory that one `JobManager` with a small job needs, and start-up before peak speed.
 const JVM_FLAGS: [&str; 6] = [
     "-XX:+UseSerialGC",
     "-XX:TieredStopAtLevel=1",
@@ -128,7 +128,7 @@ mod tests {
                 content: Bytes::new(),
             },
             parallelism: 4,
-            checkpoint_interval: Some(Duration::from_secs(60)),
+            checkpoint_interval: Some(Duration::from_mins(1)),
             properties: BTreeMap::new(),
             restore_from: None,
             allow_non_restored_state: false,

@@ -166,7 +166,7 @@ async fn run_script<T: DeserializeOwned>(script: &str, arguments: &[&std::ffi::O
     else {
         return Err(FlinkError::Tools { reason: "python3 has no pipes".to_owned() });
     };
-    let feed = async {
+    let write = async {
         stdin.write_all(script.as_bytes()).await?;
         drop(stdin);
         std::io::Result::Ok(())
@@ -181,15 +181,15 @@ async fn run_script<T: DeserializeOwned>(script: &str, arguments: &[&std::ffi::O
         std::io::Result::Ok(last)
     };
     let mut answer = Vec::new();
-    let (fed, listened, read) = tokio::join!(feed, listen, stdout.read_to_end(&mut answer));
+    let (written, last_line, answered) = tokio::join!(write, listen, stdout.read_to_end(&mut answer));
     let status = child.wait().await.map_err(no_python)?;
-    let last_words = listened.map_err(no_python)?;
+    let last_line = last_line.map_err(no_python)?;
     if !status.success() {
-        let reason = last_words.strip_prefix("error: ").unwrap_or(&last_words).to_owned();
+        let reason = last_line.strip_prefix("error: ").unwrap_or(&last_line).to_owned();
         return Err(FlinkError::Tools { reason });
     }
-    fed.map_err(no_python)?;
-    read.map_err(no_python)?;
+    written.map_err(no_python)?;
+    answered.map_err(no_python)?;
     serde_json::from_slice(&answer)
         .map_err(|error| FlinkError::Tools { reason: format!("the script's answer cannot be read: {error}") })
 }

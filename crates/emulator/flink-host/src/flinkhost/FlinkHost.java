@@ -53,7 +53,7 @@ public final class FlinkHost {
                 answers.println(obey(line.split(" ", 3)));
             } catch (Exception | LinkageError failure) {
                 failure.printStackTrace();
-                answers.println("failed " + rootOf(failure).toString().replaceAll("\\s+", " "));
+                answers.println("failed " + describe(failure).replaceAll("\\s+", " "));
             }
         }
     }
@@ -87,11 +87,14 @@ public final class FlinkHost {
         }
     }
 
-    private static Throwable rootOf(Throwable failure) {
-        Throwable root = failure;
-        while (root.getCause() != null) {
-            root = root.getCause();
+    /** The failure and its causes, each but once: a cause's text is often part of what it caused. */
+    private static String describe(Throwable failure) {
+        StringBuilder description = new StringBuilder(failure.toString());
+        for (Throwable cause = failure.getCause(); cause != null; cause = cause.getCause()) {
+            if (description.indexOf(cause.toString()) < 0) {
+                description.append(": ").append(cause);
+            }
         }
-        return root;
+        return description.toString();
     }
 }
