@@ -165,6 +165,10 @@ impl Error {
         match error {
             SdkError::ServiceError(answer) => {
                 let status = answer.raw().status().as_u16();
+                if status < 400 {
+                    // The SDK calls an answer that it cannot read an error of the service.
+                    return Self::unreadable(operation, "the answer is not what the service documents");
+                }
                 let code = answer.err().code().unwrap_or("no error code");
                 let message = answer.err().message().unwrap_or_default();
                 let kind = ErrorKind::of(code, status, message);

@@ -14,6 +14,8 @@ mod exceptions;
 mod job;
 mod read;
 mod redact;
+#[cfg(test)]
+mod tests;
 mod transport;
 mod wire;
 

@@ -1,0 +1,7 @@
+//! The crate against services that are played in the process: what it asks, and what it makes of the answers.
+
+mod application;
+mod cloudwatch;
+mod job;
+mod network;
+mod script;
