@@ -13,6 +13,7 @@ use tokio::task::{AbortHandle, JoinSet};
 
 use crate::application::{Application, Log};
 use crate::calls::is_mutating;
+use crate::cloudwatch::{CloudWatch, Publication};
 use crate::code::CodeStore;
 use crate::configuration;
 use crate::data_plane::DataPlane;
@@ -20,6 +21,7 @@ use crate::faults::{Effect, Fault, Faults, Loss, Stage};
 use crate::in_process::Unreachable;
 use crate::presigned::Session;
 use crate::record::{Call, Event, RecordEntry, StatusAndVersion};
+use crate::sinks::Sinks;
 use crate::timings::Timings;
 use crate::wire::{self, ConnectionReset, HttpRequest, HttpResponse, Identified, Protocol, Service};
 
@@ -39,6 +41,8 @@ pub struct EmulatorConfig {
     pub timings: Timings,
     /// What ids, tokens and chance come from: the same seed and calls give the same answers.
     pub seed: u64,
+    /// How CloudWatch publishes the service's metrics.
+    pub publication: Publication,
     /// What presigned URLs begin with.
     pub public_url: String,
     /// Region in ARNs.
@@ -56,6 +60,7 @@ impl EmulatorConfig {
             code: CodeStore::in_memory(),
             timings: Timings::default(),
             seed: 0,
+            publication: Publication::default(),
             public_url: "https://emulator.amazonaws.com".to_owned(),
             region: "us-east-1".to_owned(),
             account: "123456789012".to_owned(),
@@ -111,6 +116,8 @@ pub(crate) struct Inner {
     tasks: Mutex<JoinSet<()>>,
     /// What presigned URLs begin with; a server sets its own address.
     public_url: Mutex<String>,
+    cloudwatch: CloudWatch,
+    sinks: Sinks,
 }
 
 impl fmt::Debug for Inner {
@@ -165,7 +172,7 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Emulator {
-    /// An emulator without applications.
+    /// An emulator without applications. Needs a tokio runtime, in which its background tasks run.
     pub fn new(config: EmulatorConfig) -> Self {
         let state = State {
             applications: BTreeMap::new(),
@@ -176,7 +183,14 @@ impl Emulator {
             history: BTreeMap::new(),
         };
         let public_url = Mutex::new(config.public_url.clone());
-        let inner = Arc::new(Inner { config, state: Mutex::new(state), tasks: Mutex::default(), public_url });
+        let EmulatorConfig { clock, publication, region, account, .. } = &config;
+        let cloudwatch = CloudWatch::new(clock.clone(), *publication, region, account);
+        let sinks = Sinks::new(clock.clone());
+        let data_plane = Arc::clone(&config.data_plane);
+        let (state, tasks) = (Mutex::new(state), Mutex::default());
+        let inner = Arc::new(Inner { config, state, tasks, public_url, cloudwatch, sinks });
+        let watched = Arc::clone(&inner);
+        inner.spawn(inner.cloudwatch.clone().run(data_plane, move || watched.applications()));
         Self { guard: Arc::new(Guard { inner }) }
     }
 
@@ -197,19 +211,17 @@ impl Emulator {
 
     /// The applications that there are, by name.
     pub fn applications(&self) -> Vec<ApplicationView> {
-        let state = lock(&self.inner().state);
-        let view = |application: &Application| {
-            let version = application.current()?;
-            Some(ApplicationView {
-                name: application.name.clone(),
-                runtime: version.runtime.clone(),
-                status: application.status.name().to_owned(),
-                version: application.version,
-                parallelism: configuration::current_parallelism(&version.configuration),
-                parallelism_per_kpu: configuration::parallelism_per_kpu(&version.configuration),
-            })
-        };
-        state.applications.values().filter_map(view).collect()
+        self.inner().applications()
+    }
+
+    /// CloudWatch's metrics and alarms.
+    pub fn cloudwatch(&self) -> &CloudWatch {
+        &self.inner().cloudwatch
+    }
+
+    /// What SNS and EventBridge were sent.
+    pub fn sinks(&self) -> &Sinks {
+        &self.inner().sinks
     }
 
     /// What happened so far.
@@ -315,7 +327,10 @@ impl Emulator {
         match service {
             Service::ManagedFlink => self.managed_flink(operation, request, body, effect),
             Service::Flink => self.dashboard(request, operation).await,
-            Service::CloudWatch | Service::Sns | Service::EventBridge | Service::Emulator | Service::Unknown => {
+            Service::CloudWatch => self.cloudwatch().handle(operation, *protocol, request.body()),
+            Service::Sns | Service::EventBridge => self.sinks().handle(*service, operation, request.body()),
+            Service::Emulator => self.control(operation, request).await,
+            Service::Unknown => {
                 wire::error_answer(*protocol, 400, "UnknownOperationException", "there is no such operation")
             }
         }
@@ -405,6 +420,27 @@ impl Inner {
         let mut tasks = lock(&self.tasks);
         while tasks.try_join_next().is_some() {}
         tasks.spawn(task)
+    }
+
+    fn applications(&self) -> Vec<ApplicationView> {
+        let state = lock(&self.state);
+        let view = |application: &Application| {
+            let version = application.current()?;
+            Some(ApplicationView {
+                name: application.name.clone(),
+                runtime: version.runtime.clone(),
+                status: application.status.name().to_owned(),
+                version: application.version,
+                parallelism: configuration::current_parallelism(&version.configuration),
+                parallelism_per_kpu: configuration::parallelism_per_kpu(&version.configuration),
+            })
+        };
+        state.applications.values().filter_map(view).collect()
+    }
+
+    /// Lets presigned URLs begin with something else.
+    pub(crate) fn set_public_url(&self, url: String) {
+        *lock(&self.public_url) = url;
     }
 
     /// What presigned URLs begin with.

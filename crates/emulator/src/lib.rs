@@ -19,14 +19,17 @@ pub mod timings;
 mod application;
 mod calls;
 mod configuration;
+mod control;
 mod emulator;
 mod error;
 mod in_process;
 mod presigned;
+mod server;
 mod wire;
 mod workflow;
 
 pub use code::CodeStore;
+pub use control::ControlError;
 pub use emulator::{ApplicationView, Emulator, EmulatorConfig, TOKEN_MARKER};
 pub use faults::{Effect, Fault, Loss, Occurrences};
 pub use in_process::{InProcessHttp, Unreachable};
