@@ -18,7 +18,7 @@ use crate::definition::{
 use crate::evaluation::{Scope, Template, Variables, unexpected_type};
 use crate::events::{Event, EventKind, Observer};
 use crate::failure::{DATA_LIMIT_EXCEEDED, Failure, NO_CHOICE_MATCHED, RUNTIME, TIMEOUT, matches};
-use crate::json::size;
+use crate::json::{Extent, extent, size};
 use crate::random::Generator;
 
 /// The most bytes of UTF-8 that a state's input, arguments, result or output may take as JSON.
@@ -27,6 +27,9 @@ pub const DATA_BYTES: usize = 262_144;
 pub const HISTORY_EVENTS: u64 = 25_000;
 /// The most bytes all variables of an execution may take together.
 const VARIABLES_BYTES: usize = 10 * 1024 * 1024;
+/// How many levels deep a state's data may nest. The service's own limit is not documented; this one keeps a loop that
+/// wraps its input again and again from exhausting the stack.
+const LEVELS: usize = 200;
 /// How long an execution may take at most, in seconds: a year.
 const EXECUTION_SECONDS: u64 = 31_536_000;
 /// The longest execution name, in characters.
@@ -612,7 +615,7 @@ impl Run<'_> {
     }
 
     fn measure(&mut self, state: &str, value: &Value) -> Result<(), Failure> {
-        let bytes = size(value);
+        let Extent { bytes, depth } = extent(value);
         self.tally.largest_state_bytes = self.tally.largest_state_bytes.max(bytes);
         if bytes > DATA_BYTES {
             let cause = format!(
@@ -620,6 +623,10 @@ impl Run<'_> {
                  limit ({bytes} of {DATA_BYTES})."
             );
             return Err(Failure::new(DATA_LIMIT_EXCEEDED, cause));
+        }
+        if depth > LEVELS {
+            let cause = format!("The state/task '{state}' made a value that nests {depth} levels deep, of {LEVELS}.");
+            return Err(Failure::new(RUNTIME, cause));
         }
         Ok(())
     }

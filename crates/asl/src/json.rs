@@ -3,8 +3,9 @@
 use std::fmt;
 use std::io;
 
-use serde::Deserialize;
 use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Serialize};
+use serde_json::ser::{Formatter, Serializer};
 use serde_json::{Map, Value};
 
 /// A JSON value none of whose objects names a field twice.
@@ -69,22 +70,77 @@ impl<'de> Visitor<'de> for StrictVisitor {
     }
 }
 
+/// What matters of a value's extent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Extent {
+    /// Bytes of UTF-8 as JSON.
+    pub(crate) bytes: usize,
+    /// How deep arrays and objects nest; 0 for a value that is neither.
+    pub(crate) depth: usize,
+}
+
+/// Measures a value.
+pub(crate) fn extent(value: &Value) -> Extent {
+    let mut count = Count(0);
+    let mut depth = Depth::default();
+    // Neither the counter nor a `Value` can fail to be written.
+    let written = value.serialize(&mut Serializer::with_formatter(&mut count, &mut depth));
+    Extent { bytes: written.map_or(usize::MAX, |()| count.0), depth: depth.deepest }
+}
+
 /// How many bytes of UTF-8 a value takes as JSON.
 pub(crate) fn size(value: &Value) -> usize {
-    struct Count(usize);
-    impl io::Write for Count {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0 += bytes.len();
-            Ok(bytes.len())
-        }
+    extent(value).bytes
+}
 
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
+/// Counts what is written.
+struct Count(usize);
+
+impl io::Write for Count {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 += bytes.len();
+        Ok(bytes.len())
     }
-    let mut count = Count(0);
-    // Neither the counter nor a `Value` can fail to be written.
-    serde_json::to_writer(&mut count, value).map_or(usize::MAX, |()| count.0)
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Writes compact JSON and notes how deep it nests.
+#[derive(Default)]
+struct Depth {
+    current: usize,
+    deepest: usize,
+}
+
+impl Depth {
+    fn enter(&mut self) {
+        self.current += 1;
+        self.deepest = self.deepest.max(self.current);
+    }
+}
+
+impl Formatter for &mut Depth {
+    fn begin_array<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.enter();
+        writer.write_all(b"[")
+    }
+
+    fn end_array<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.current -= 1;
+        writer.write_all(b"]")
+    }
+
+    fn begin_object<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.enter();
+        writer.write_all(b"{")
+    }
+
+    fn end_object<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.current -= 1;
+        writer.write_all(b"}")
+    }
 }
 
 #[cfg(test)]
@@ -99,9 +155,15 @@ mod tests {
     }
 
     #[test]
-    fn sizes_are_bytes_of_utf_8() {
-        for (value, bytes) in [(serde_json::json!("é"), 4), (serde_json::json!({"a": [1, 2]}), 11)] {
-            assert_eq!(size(&value), bytes);
+    fn extents_are_bytes_of_utf_8_and_levels() {
+        let table = [
+            (serde_json::json!("é\n"), 6, 0),
+            (serde_json::json!([]), 2, 1),
+            (serde_json::json!({"a": [1, 2], "b": {"c": [{}]}}), 27, 4),
+        ];
+        for (value, bytes, depth) in table {
+            assert_eq!(extent(&value), Extent { bytes, depth }, "{value}");
+            assert_eq!(bytes, value.to_string().len());
         }
     }
 }

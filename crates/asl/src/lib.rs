@@ -1,5 +1,7 @@
 //! Runs the project's Amazon States Language definitions in the process.
 
+#[cfg(test)]
+mod conformance;
 mod definition;
 mod engine;
 mod evaluation;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use asl::{
+use crate::{
     DefinitionError, Engine, Event, EventKind, ExecutionInput, ExecutionResult, Observer, StateMachine, TaskError,
     TaskHandler,
 };
@@ -125,7 +125,9 @@ impl Harness {
 /// A machine of the given states that starts at the first.
 pub(crate) fn definition(states: Value) -> Value {
     let first = states.as_object().unwrap().keys().next().unwrap().clone();
-    json!({ "QueryLanguage": "JSONata", "StartAt": first, "States": states })
+    let mut definition = json!({ "QueryLanguage": "JSONata", "StartAt": first });
+    definition["States"] = states;
+    definition
 }
 
 pub(crate) fn parse(definition: Value) -> Result<StateMachine, DefinitionError> {
@@ -143,8 +145,8 @@ pub(crate) fn task(fields: Value) -> Value {
         "Resource": "arn:aws:states:::lambda:invoke",
         "Arguments": { "FunctionName": "f", "Payload": "{% $states.input %}" },
     });
-    let map = task.as_object_mut().unwrap();
-    map.extend(fields.as_object().unwrap().clone());
+    let (Value::Object(map), Value::Object(fields)) = (&mut task, fields) else { panic!("fields are an object") };
+    map.extend(fields);
     if !map.contains_key("Next") {
         map.insert("End".to_owned(), json!(true));
     }
@@ -153,10 +155,12 @@ pub(crate) fn task(fields: Value) -> Value {
 
 /// A Pass with this output, at the end.
 pub(crate) fn pass(output: Value) -> Value {
-    json!({ "Type": "Pass", "Output": output, "End": true })
+    let mut pass = json!({ "Type": "Pass", "End": true });
+    pass["Output"] = output;
+    pass
 }
 
-/// Runs a machine of one Pass with this Output.
+/// Runs a machine of one Pass whose Output is this expression.
 pub(crate) async fn output(expression: &str, input: Value) -> ExecutionResult {
     Harness::new(vec![]).run(&machine(json!({ "P": pass(json!(format!("{{% {expression} %}}"))) })), input).await
 }

@@ -1,7 +1,7 @@
 //! Conformance of each type of state and its fields.
 
-use crate::support::{Answer, Harness, START, definition, machine, parse, pass, task};
-use asl::Status;
+use super::support::{Answer, Harness, START, definition, machine, parse, pass, task};
+use crate::Status;
 use serde_json::json;
 
 #[tokio::test(start_paused = true)]
@@ -203,12 +203,12 @@ async fn substitutions_reach_every_string() {
         "Arguments": { "FunctionName": "${CheckFunctionArn}", "Payload": "a ${B} {% $states.input.x${a: b} %" } } } }"#;
     let given = [("CheckFunctionArn", "arn:aws:lambda:eu-west-1:123456789012:function:check"), ("B", "b")];
     let given = given.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
-    let machine = asl::StateMachine::parse(text, &given).unwrap();
+    let machine = crate::StateMachine::parse(text, &given).unwrap();
     let harness = Harness::new(vec![]);
     harness.run(&machine, json!({})).await;
     let (_, name, payload) = harness.script.calls.lock().unwrap()[0].clone();
     assert_eq!((name.as_str(), payload), ("check", json!("a b {% $states.input.x${a: b} %")));
-    let missing = asl::StateMachine::parse(text, &std::collections::BTreeMap::new()).unwrap_err();
+    let missing = crate::StateMachine::parse(text, &std::collections::BTreeMap::new()).unwrap_err();
     assert_eq!(missing.to_string(), "definition: ${CheckFunctionArn} has no substitution");
 }
 
