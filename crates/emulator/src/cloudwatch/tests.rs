@@ -356,9 +356,9 @@ async fn alarms_have_the_state_that_they_were_given() {
     assert_eq!(cloudwatch.post_alarm(br#"{"name": "payments", "state": "INSUFFICIENT_DATA"}"#).status(), 200);
     assert_eq!(cloudwatch.post_alarm(br#"{"name": "orders-lag", "state": "BROKEN"}"#).status(), 400);
     let describe = || client(&cloudwatch).describe_alarms();
-    let named = describe().alarm_names("orders-lag").alarm_names("absent").send().await.unwrap();
-    assert_eq!(named.metric_alarms().len(), 1);
-    let alarm = &named.metric_alarms()[0];
+    let by_name = describe().alarm_names("orders-lag").alarm_names("absent").send().await.unwrap();
+    assert_eq!(by_name.metric_alarms().len(), 1);
+    let alarm = &by_name.metric_alarms()[0];
     assert_eq!(alarm.state_value().unwrap().as_str(), "ALARM");
     assert_eq!(alarm.alarm_arn(), Some("arn:aws:cloudwatch:us-east-1:123456789012:alarm:orders-lag"));
     assert_eq!(alarm.state_updated_timestamp(), Some(&at(20)));

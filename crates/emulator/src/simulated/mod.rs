@@ -318,4 +318,6 @@ impl DataPlane for SimulatedDataPlane {
 }
 
 #[cfg(test)]
+mod conformance;
+#[cfg(test)]
 mod tests;

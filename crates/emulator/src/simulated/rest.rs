@@ -567,7 +567,8 @@ impl Cluster {
                 "checkpointed_size": summary(&sizes),
                 "state_size": summary(&sizes),
                 "end_to_end_duration": summary(&durations),
-                "alignment_buffered": summary(&nothing),
+                // Flink no longer measures it: zeros even where other figures have none.
+                "alignment_buffered": summary(&[0]),
                 "processed_data": summary(&nothing),
                 "persisted_data": summary(&nothing),
             },
