@@ -55,16 +55,16 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn virtual_time_moves_by_what_was_slept() {
         let clock = Clock::starting_at(START, 1);
-        clock.sleep(Duration::from_secs(3600)).await;
-        assert_eq!(clock.now(), START + SignedDuration::from_secs(3600));
+        clock.sleep(Duration::from_hours(1)).await;
+        assert_eq!(clock.now(), START + SignedDuration::from_hours(1));
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_fast_clock_needs_less_of_tokios_time() {
         let clock = Clock::starting_at(START, 60);
         let before = Instant::now();
-        clock.sleep(Duration::from_secs(60)).await;
+        clock.sleep(Duration::from_mins(1)).await;
         assert_eq!(before.elapsed(), Duration::from_secs(1));
-        assert_eq!(clock.now(), START + SignedDuration::from_secs(60));
+        assert_eq!(clock.now(), START + SignedDuration::from_mins(1));
     }
 }

@@ -1,1 +1,36 @@
-//! Skeleton.
+//! Joins all evidence and decides: keep watching, accept, roll back, stop by force, restore, or ask for a person. What it
+//! reads is what the decision needs; the decision itself is `lifecycle`'s.
+
+use handler::{Error, Event};
+use lifecycle::decision::{decide, wanted};
+use lifecycle::deployment::Deployment;
+use lifecycle::evidence::Evidence;
+use managed_flink::ManagedFlink;
+
+/// Reads what is wanted, and decides.
+pub async fn decide_rollback(flink: &ManagedFlink, event: Event) -> Result<Deployment, Error> {
+    let Event { now, mut deployment } = event;
+    let name = &deployment.application;
+    let wanted = wanted(&deployment);
+    let application = flink.application(name).await.map_err(|error| error.to_unreadable("the application"));
+    let restarts = match (&application, &deployment.job) {
+        (Ok(Some(application)), Some(job)) if wanted.metrics => {
+            let restarts = flink.restarts(name, &application.runtime, job.since, now).await;
+            Some(restarts.map_err(|error| error.to_unreadable("CloudWatch metrics")))
+        }
+        _ => None,
+    };
+    let alarms = if wanted.metrics && !deployment.policy.alarms.is_empty() {
+        let alarms = flink.alarms(&deployment.policy.alarms).await;
+        Some(alarms.map_err(|error| error.to_unreadable("CloudWatch alarms")))
+    } else {
+        None
+    };
+    let snapshots = if wanted.snapshots {
+        Some(flink.snapshots(name).await.map_err(|error| error.to_unreadable("the snapshots")))
+    } else {
+        None
+    };
+    decide(&mut deployment, &Evidence { application, restarts, alarms, snapshots }, now);
+    Ok(deployment)
+}

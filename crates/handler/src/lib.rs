@@ -1,1 +1,13 @@
-//! Skeleton.
+//! What every Lambda's main shares: clients built once at start-up, structured logs, errors with stable names, and the
+//! adoption of a change whose answer was lost. A Lambda is one function from an event to the deployment as it is after
+//! the step; everything around that function is here.
+
+mod adopt;
+mod error;
+mod event;
+mod run;
+
+pub use adopt::{Made, adopt_versioned, start};
+pub use error::Error;
+pub use event::{Event, Execution, SubmitEvent};
+pub use run::{Environment, StartError, invoke, managed_flink, read, run};

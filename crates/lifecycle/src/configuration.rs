@@ -4,7 +4,9 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::deployment::Deployment;
 use crate::evidence::Code;
+use crate::verdict::Reason;
 
 /// The one object whose description is named unlike its update.
 const CODE_LOCATION: (&str, &str) = ("S3ContentLocationUpdate", "S3ApplicationCodeLocationDescription");
@@ -122,6 +124,16 @@ pub fn put_back(current: &Value, baseline: &Value, code: Option<&Code>) -> Map<S
         }
     }
     update
+}
+
+/// Why the baseline's code cannot be had back by an update, if so: the change has replaced it, and the only trace of it is
+/// a key under which something else lies by now. (The service's own rollback has a copy; an update has not.)
+pub fn lost_code(deployment: &Deployment, now: Option<&Code>) -> Option<Reason> {
+    let code = deployment.baseline.as_ref()?.code.as_ref()?;
+    let is_replaced = deployment.changed_fields.iter().any(|field| field.contains("CodeContentUpdate"));
+    let is_same_key = now.is_none_or(|now| now.bucket_arn == code.bucket_arn && now.key == code.key);
+    (is_replaced && is_same_key && code.object_version.is_none())
+        .then(|| Reason::CodeNotPinned { key: code.key.clone() })
 }
 
 /// A section without what cannot be set, to compare.
@@ -258,6 +270,7 @@ mod tests {
         }
     }
 
+    #[expect(clippy::needless_pass_by_value, reason = "the tables read better without a reference at each literal")]
     fn configuration(update: Value) -> Map<String, Value> {
         object(json!({ "ApplicationConfigurationUpdate": update }))
     }

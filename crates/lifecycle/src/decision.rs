@@ -225,22 +225,29 @@ fn accept_stopped(
     }
     match deployment.rung {
         Rung::Update if deployment.start => Decision::Take(Rung::Start, vec![Reason::ToBeStarted]),
-        Rung::ForceStop => Decision::Take(Rung::PutBack, reasons),
-        Rung::PutBack if deployment.was_running() => start_back(deployment, evidence),
+        Rung::ForceStop => bring_back(deployment, Rung::PutBack, evidence, reasons),
+        Rung::PutBack if deployment.was_running() => bring_back(deployment, Rung::StartBack, evidence, reasons),
         Rung::Update | Rung::Start | Rung::SystemRollback | Rung::RollBack | Rung::PutBack | Rung::StartBack => {
             Decision::Finish(accepted(deployment.rung), [reasons, vec![Reason::WasNotRunning]].concat())
         }
     }
 }
 
-fn start_back(deployment: &mut Deployment, evidence: &Evidence) -> Decision {
+/// Takes a rung that brings the baseline back, once it is known what state it will have.
+fn bring_back(deployment: &mut Deployment, rung: Rung, evidence: &Evidence, reasons: Vec<Reason>) -> Decision {
+    if !deployment.was_running() {
+        return Decision::Take(rung, reasons);
+    }
     match state_to_restore(deployment, evidence.snapshots.as_ref()) {
         Err(unreadable) => Decision::HoldHere(vec![unreadable]),
-        Ok(State::None) => Decision::Finish(Outcome::NeedsAttention, vec![no_snapshot(deployment)]),
-        Ok(State::NotWanted) => Decision::Take(Rung::StartBack, Vec::new()),
+        Ok(State::None) => {
+            let because = [vec![Reason::LadderExhausted, no_snapshot(deployment)], reasons].concat();
+            Decision::Finish(Outcome::NeedsAttention, because)
+        }
+        Ok(State::NotWanted) => Decision::Take(rung, reasons),
         Ok(State::Snapshot(name)) => {
             deployment.restore_from = Some(name.clone());
-            Decision::Take(Rung::StartBack, vec![Reason::FromSnapshot { name }])
+            Decision::Take(rung, [reasons, vec![Reason::FromSnapshot { name }]].concat())
         }
     }
 }
@@ -290,7 +297,12 @@ fn accepted(rung: Rung) -> Outcome {
 }
 
 /// The ladder: the first rung that may be taken from where the application stands, each at most once.
-fn way_back(deployment: &Deployment, application: &Application, evidence: &Evidence, reasons: Vec<Reason>) -> Decision {
+fn way_back(
+    deployment: &mut Deployment,
+    application: &Application,
+    evidence: &Evidence,
+    reasons: Vec<Reason>,
+) -> Decision {
     let is_change = matches!(deployment.rung, Rung::Update | Rung::Start);
     if is_change && deployment.policy.on_failure == OnFailure::Hold {
         return Decision::Finish(Outcome::NeedsAttention, [vec![Reason::PolicyHolds], reasons].concat());
@@ -319,17 +331,13 @@ fn way_back(deployment: &Deployment, application: &Application, evidence: &Evide
         return exhausted([vec![unknown], reasons].concat());
     }
     // Whatever comes now stops the job or finds it stopped: without a state to start from, it would be lost.
-    if deployment.was_running() {
-        match state_to_restore(deployment, evidence.snapshots.as_ref()) {
-            Err(unreadable) => return Decision::HoldHere(vec![unreadable]),
-            Ok(State::None) => return exhausted([vec![no_snapshot(deployment)], reasons].concat()),
-            Ok(State::Snapshot(_) | State::NotWanted) => {}
-        }
-    }
     if status.is_stopped() {
-        return Decision::Take(Rung::PutBack, [reasons, vec![Reason::NothingToStop]].concat());
+        return bring_back(deployment, Rung::PutBack, evidence, [reasons, vec![Reason::NothingToStop]].concat());
     }
-    if deployment.has_taken(Rung::ForceStop) { exhausted(reasons) } else { Decision::Take(Rung::ForceStop, reasons) }
+    if deployment.has_taken(Rung::ForceStop) {
+        return exhausted(reasons);
+    }
+    bring_back(deployment, Rung::ForceStop, evidence, reasons)
 }
 
 fn carry_over(deployment: &mut Deployment, decision: Decision, now: Timestamp) {

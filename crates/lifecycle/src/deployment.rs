@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::evidence::Code;
 use crate::policy::Policy;
 use crate::report::Report;
-use crate::request::{Request, Restore};
+use crate::request::{Request, Restore, RestoreType};
 use crate::status::ApplicationStatus;
 use crate::verdict::{Judgement, Reason, Verdict, in_words};
 
@@ -155,8 +155,6 @@ pub enum Next {
     WaitToPrepare,
     /// Make the update, or the start.
     Submit,
-    /// Wait until the application takes the call, then submit again.
-    WaitToSubmit,
     /// Wait, then look at the operation.
     WaitForOperation,
     /// Look at the subtasks now.
@@ -186,6 +184,10 @@ pub struct Event {
     pub what: String,
 }
 
+/// How often a call is tried while the application is at work on something else.
+const MOST_BUSY: u32 = 40;
+/// Wait from one such try to the next.
+const BUSY_SECONDS: u32 = 30;
 /// A report carries at most so many events: the first ones and the latest.
 const MOST_EVENTS: usize = 48;
 /// Longest text of an event, in characters.
@@ -232,7 +234,7 @@ pub struct Deployment {
     /// The job, once the operation has ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub job: Option<JobWatch>,
-    /// How often the service refused the update for something that may pass.
+    /// How often the service could not take the call behind the rung just now.
     pub refused_times: u32,
     /// The last verdict.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -265,15 +267,28 @@ impl Deployment {
     pub fn new(request: &Request, execution: &str, started_at: Timestamp) -> Self {
         let lasts = SignedDuration::from_secs(i64::from(request.policy.deadline_seconds));
         Self {
-            application: request.application.clone(),
-            execution: execution.to_owned(),
             reason: request.reason.clone(),
-            started_at,
             deadline: started_at.saturating_add(lasts).unwrap_or(Timestamp::MAX),
             policy: request.policy.clone(),
             restore: request.restore.clone(),
             start: request.start,
             changed_fields: request.changed_fields(),
+            ..Self::unread(request.application.clone(), execution, started_at)
+        }
+    }
+
+    /// A deployment whose request could not be read: good for a report, and no more.
+    pub fn unread(application: String, execution: &str, started_at: Timestamp) -> Self {
+        Self {
+            application,
+            execution: execution.to_owned(),
+            reason: None,
+            started_at,
+            deadline: started_at,
+            policy: Policy::default(),
+            restore: Restore::default(),
+            start: false,
+            changed_fields: Vec::new(),
             baseline: None,
             version: 0,
             rung: Rung::Update,
@@ -323,14 +338,37 @@ impl Deployment {
         self.version = version.unwrap_or(self.version);
         let wait = if operation_id.is_some() { self.first_wait_seconds() } else { 0 };
         self.began = Some(Began { operation_id, at: now });
+        self.refused_times = 0;
         self.error = None;
         self.go_on(Next::WaitForOperation, wait);
     }
 
     /// The service refused the call behind the rung, for good.
     pub fn reject(&mut self, error: impl Into<String>, now: Timestamp) {
-        let reason = Reason::OperationRejected { operation: self.rung.operation().to_owned(), error: error.into() };
+        self.fail(Reason::OperationRejected { operation: self.rung.operation().to_owned(), error: error.into() }, now);
+    }
+
+    /// The rung has failed, for this reason.
+    pub fn fail(&mut self, reason: Reason, now: Timestamp) {
         self.conclude(Verdict::failing(reason), now);
+        self.go_on(Next::Decide, 0);
+    }
+
+    /// The service cannot take the call behind the rung just now: decide again in a while, or take it as refused when that
+    /// has gone on for too long.
+    pub fn busy(&mut self, why: &str, now: Timestamp) {
+        self.refused_times += 1;
+        if self.refused_times >= MOST_BUSY {
+            return self.reject(format!("{why} ({} times)", self.refused_times), now);
+        }
+        self.note(now, format!("{} has to wait: {why}", self.rung.operation()));
+        self.error = None;
+        self.go_on(Next::Bake, BUSY_SECONDS);
+    }
+
+    /// The application is at a version that this execution neither observed nor made, so that nothing may be done to it.
+    pub fn overtaken(&mut self, found: u64, now: Timestamp) {
+        self.conclude(Verdict::inconclusive(Reason::VersionChanged { expected: self.version, found }), now);
         self.go_on(Next::Decide, 0);
     }
 
@@ -379,6 +417,15 @@ impl Deployment {
     /// Whether the application was running before the change.
     pub fn was_running(&self) -> bool {
         self.baseline.as_ref().is_some_and(Baseline::was_running)
+    }
+
+    /// How the baseline's state is restored: from the chosen snapshot; without state only where the request gave it up.
+    pub fn restore_back(&self) -> Restore {
+        match &self.restore_from {
+            Some(snapshot) => Restore::from_snapshot(snapshot),
+            None if self.was_running() => Restore { restore_type: RestoreType::Skip, ..Restore::default() },
+            None => Restore::default(),
+        }
     }
 
     /// Where the operation behind the rung leaves the application when it succeeds.

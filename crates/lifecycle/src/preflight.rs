@@ -45,10 +45,7 @@ pub enum Preflight {
 /// from one time to the next.
 pub fn prepare(deployment: &mut Deployment, request: &Request, look: &PreflightLook, now: Timestamp) -> Preflight {
     let refuse = |deployment: &mut Deployment, refusals: Vec<Refusal>| {
-        let report =
-            Report::refused(&deployment.application, &deployment.execution, refusals, deployment.started_at, now);
-        deployment.report = Some(Report { reason: deployment.reason.clone(), ..report });
-        deployment.go_on(Next::Notify, 0);
+        refuse(deployment, refusals, now);
         Preflight::GoOn
     };
     let Some(application) = &look.application else {
@@ -111,6 +108,49 @@ pub fn prepare(deployment: &mut Deployment, request: &Request, look: &PreflightL
     deployment.note(now, format!("Baseline noted: version {}, {}", application.version, application.status));
     deployment.go_on(Next::Submit, 0);
     Preflight::GoOn
+}
+
+/// How often an update is tried that the service refuses for a role or an object that it cannot use: both may be new, and
+/// take a while to be known everywhere.
+const ROLE_TRIES: u32 = 3;
+/// Wait from one such try to the next.
+const ROLE_SECONDS: u32 = 15;
+
+/// What an update was refused for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RefusedFor {
+    /// The role or the code object cannot be used, perhaps not yet.
+    RoleOrCode,
+    /// The code.
+    Code,
+    /// Anything else.
+    Other,
+}
+
+/// The service has refused the update itself: nothing was touched, and the request is to blame.
+pub fn refuse_update(deployment: &mut Deployment, refused_for: RefusedFor, message: &str, now: Timestamp) {
+    if refused_for == RefusedFor::RoleOrCode && deployment.refused_times + 1 < ROLE_TRIES {
+        deployment.refused_times += 1;
+        deployment.note(now, format!("UpdateApplication was refused, trying again: {message}"));
+        deployment.go_on(Next::Bake, ROLE_SECONDS);
+        return;
+    }
+    let code = "update.ApplicationConfigurationUpdate.ApplicationCodeConfigurationUpdate.CodeContentUpdate";
+    let (field, cure) = match refused_for {
+        RefusedFor::RoleOrCode => {
+            (code, "check that the object (and its version) exists and that the application's role may read it")
+        }
+        RefusedFor::Code => (code, "give a JAR or ZIP that the service accepts"),
+        RefusedFor::Other => ("update", "correct it as the service says"),
+    };
+    refuse(deployment, vec![Refusal::new(field, format!("the service refused it: {message}"), cure)], now);
+}
+
+/// Ends the deployment as refused.
+pub fn refuse(deployment: &mut Deployment, refusals: Vec<Refusal>, now: Timestamp) {
+    let report = Report::refused(&deployment.application, &deployment.execution, refusals, deployment.started_at, now);
+    deployment.report = Some(Report { reason: deployment.reason.clone(), ..report });
+    deployment.go_on(Next::Notify, 0);
 }
 
 /// Refuses a request for an application that does not exist.

@@ -213,7 +213,7 @@ fn collect_fields(object: &Map<String, Value>, prefix: &str, fields: &mut Vec<St
         match value {
             Value::Object(inner) if name != "EnvironmentPropertyUpdates" => collect_fields(inner, &path, fields),
             Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) | Value::Object(_) => {
-                fields.push(path)
+                fields.push(path);
             }
         }
     }
@@ -257,7 +257,7 @@ fn restore_of(run_configuration: &Value) -> Result<Restore, Refusal> {
     #[serde(rename_all = "PascalCase", deny_unknown_fields)]
     struct RunConfigurationUpdate {
         #[serde(default)]
-        flink_run_configuration_update: FlinkRunConfiguration,
+        flink_run_configuration: FlinkRunConfiguration,
         #[serde(default)]
         application_restore_configuration: ApplicationRestoreConfiguration,
     }
@@ -280,7 +280,7 @@ fn restore_of(run_configuration: &Value) -> Result<Restore, Refusal> {
     Ok(Restore {
         restore_type: read.application_restore_configuration.application_restore_type,
         snapshot: read.application_restore_configuration.snapshot_name,
-        allow_non_restored_state: read.flink_run_configuration_update.allow_non_restored_state,
+        allow_non_restored_state: read.flink_run_configuration.allow_non_restored_state,
     })
 }
 
@@ -360,8 +360,8 @@ mod tests {
                 "update.RunConfigurationUpdate",
             ),
             (
-                json!({ "application": "orders", "update": { "RunConfigurationUpdate": { "FlinkRunConfigurationUpdate": { "AllowNonRestoredState": 1 } } } }),
-                "update.RunConfigurationUpdate.FlinkRunConfigurationUpdate.AllowNonRestoredState",
+                json!({ "application": "orders", "update": { "RunConfigurationUpdate": { "FlinkRunConfiguration": { "AllowNonRestoredState": 1 } } } }),
+                "update.RunConfigurationUpdate.FlinkRunConfiguration.AllowNonRestoredState",
             ),
         ];
         for (input, field) in cases {
@@ -389,7 +389,7 @@ mod tests {
             "update": {
                 "RuntimeEnvironmentUpdate": "FLINK-1_20",
                 "RunConfigurationUpdate": {
-                    "FlinkRunConfigurationUpdate": { "AllowNonRestoredState": true },
+                    "FlinkRunConfiguration": { "AllowNonRestoredState": true },
                     "ApplicationRestoreConfiguration": {
                         "ApplicationRestoreType": "RESTORE_FROM_CUSTOM_SNAPSHOT", "SnapshotName": "monday"
                     },

@@ -132,6 +132,8 @@ pub enum Reason {
     NoSnapshot { version: u64 },
     /// The state comes from this snapshot.
     FromSnapshot { name: String },
+    /// The baseline's code was replaced under its key, and no S3 version of it is known.
+    CodeNotPinned { key: String },
     /// The application is stopped already.
     NothingToStop,
     /// The application was not running before the deployment.
@@ -212,6 +214,9 @@ impl std::fmt::Display for Reason {
                 write!(f, "there is no READY snapshot of version {version} to restore from")
             }
             Self::FromSnapshot { name } => write!(f, "state from the snapshot {name}"),
+            Self::CodeNotPinned { key } => {
+                write!(f, "the previous code was replaced at {key}, and its S3 object version is not known")
+            }
             Self::NothingToStop => f.write_str("the application is stopped already"),
             Self::WasNotRunning => f.write_str("the application was not running before"),
             Self::ToBeStarted => f.write_str("the update is made, and the application is to run"),

@@ -215,6 +215,21 @@ fn job_verdict(deployment: &Deployment, watch: &mut JobWatch, look: &JobLook, no
         }
         Some(Ok(Some(job))) => job,
     };
+    running_job_verdict(deployment, watch, application, job, now)
+}
+
+/// The verdict on a job that Flink shows.
+fn running_job_verdict(
+    deployment: &Deployment,
+    watch: &mut JobWatch,
+    application: &Application,
+    job: &Job,
+    now: Timestamp,
+) -> Verdict {
+    let policy = &deployment.policy;
+    let settling_seconds = seconds_between(watch.settling_since, now);
+    let is_late = settling_seconds >= i64::from(policy.settle_timeout_seconds);
+    let not_settled = || Verdict::failing(Reason::NotSettled { seconds: settling_seconds });
     let first_failure = job.failure.clone().map(|failure| Reason::FirstFailure { failure });
     let seen = Reason::TasksNotRunning { state: job.state.clone(), tasks: job.tasks };
     let restarted = count_restarts_of(watch, job);

@@ -1,1 +1,105 @@
-//! Skeleton.
+//! Tells what came of a deployment: people through an SNS topic, machines through an EventBridge bus. Where neither is
+//! configured, the log line is all. A deployment that a failed step has cut short has no report yet; it gets one here.
+
+use aws_sdk_eventbridge::types::PutEventsRequestEntry;
+use aws_sdk_sns::error::ProvideErrorMetadata;
+use handler::{Environment, Error, Execution};
+use jiff::Timestamp;
+use lifecycle::deployment::{Deployment, StepError};
+use lifecycle::report::{Outcome, Report};
+use lifecycle::verdict::Reason;
+use serde::Deserialize;
+use serde_json::Value;
+
+/// `Source` of the events on the bus.
+pub const EVENT_SOURCE: &str = "managed-flink.deployments";
+/// `DetailType` of the events on the bus; `Detail` is the report.
+pub const EVENT_TYPE: &str = "Deployment Ended";
+
+/// Where outcomes are told.
+#[derive(Debug, Clone)]
+pub struct Notifier {
+    topic: Option<(aws_sdk_sns::Client, String)>,
+    bus: Option<(aws_sdk_eventbridge::Client, String)>,
+}
+
+impl Notifier {
+    /// Clients for what the environment names.
+    pub fn new(config: &aws_config::SdkConfig, environment: &Environment) -> Self {
+        Self {
+            topic: environment.topic_arn.clone().map(|topic| (aws_sdk_sns::Client::new(config), topic)),
+            bus: environment.event_bus.clone().map(|bus| (aws_sdk_eventbridge::Client::new(config), bus)),
+        }
+    }
+}
+
+/// The event of this step: the deployment, or what is left of it where its first step failed.
+#[derive(Debug, Deserialize)]
+pub struct NotifyEvent {
+    /// When the state was entered.
+    pub now: Timestamp,
+    /// The execution.
+    pub execution: Execution,
+    /// Name of the application that the input names.
+    pub application: String,
+    /// The deployment as the step before left it; only `error` where there was none.
+    pub deployment: Value,
+}
+
+/// Tells the outcome, and hands the deployment on with its report.
+pub async fn notify(notifier: &Notifier, event: NotifyEvent) -> Result<Deployment, Error> {
+    let mut deployment = deployment_of(&event)?;
+    let report = match deployment.report.take() {
+        Some(report) => report,
+        None => cut_short(&mut deployment, event.now),
+    };
+    let json = serde_json::to_string(&report).map_err(Error::Result)?;
+    if let Some((sns, topic)) = &notifier.topic {
+        let subject: String = format!("{}: {}", report.application, report.outcome).chars().take(100).collect();
+        let sent = sns.publish().topic_arn(topic).subject(subject).message(letter(&report)).send().await;
+        sent.map_err(|error| failed("SNS", error.code()))?;
+    }
+    if let Some((events, bus)) = &notifier.bus {
+        let entry = PutEventsRequestEntry::builder();
+        let entry = entry.event_bus_name(bus).source(EVENT_SOURCE).detail_type(EVENT_TYPE).detail(json).build();
+        let sent = events.put_events().entries(entry).send().await;
+        let sent = sent.map_err(|error| failed("EventBridge", error.code()))?;
+        if sent.failed_entry_count() > 0 {
+            return Err(failed("EventBridge", sent.entries().first().and_then(|entry| entry.error_code())));
+        }
+    }
+    deployment.report = Some(report);
+    Ok(deployment)
+}
+
+fn failed(channel: &'static str, code: Option<&str>) -> Error {
+    Error::NotificationFailed { channel, problem: code.unwrap_or("no answer").to_owned() }
+}
+
+fn deployment_of(event: &NotifyEvent) -> Result<Deployment, Error> {
+    if event.deployment.get("startedAt").is_some() {
+        return handler::read(event.deployment.clone());
+    }
+    let Execution { name, started_at } = &event.execution;
+    let mut deployment = Deployment::unread(event.application.clone(), name, *started_at);
+    deployment.error = event.deployment.get("error").and_then(|error| StepError::deserialize(error).ok());
+    Ok(deployment)
+}
+
+/// The report of a deployment that a failed step has cut short.
+fn cut_short(deployment: &mut Deployment, now: Timestamp) -> Report {
+    let error = deployment.error.take();
+    let because = error.map(|StepError { state, error }| Reason::StepFailed { state, error });
+    Report::of(deployment, Outcome::NeedsAttention, because.into_iter().collect(), now)
+}
+
+/// The report as a person reads it.
+fn letter(report: &Report) -> String {
+    let mut lines = vec![report.summary.clone()];
+    lines.extend(report.next_step.clone().map(|next_step| format!("What to do: {next_step}")));
+    lines.push(format!("Execution: {}", report.execution));
+    lines.extend(report.reason.clone().map(|reason| format!("Asked for because: {reason}")));
+    lines.push(String::new());
+    lines.extend(report.events.iter().map(|event| format!("{}  {}", event.at, event.what)));
+    lines.join("\n")
+}

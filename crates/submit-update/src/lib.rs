@@ -1,1 +1,95 @@
-//! Skeleton.
+//! Makes the change: checks the request against the application and notes the baseline, then calls `UpdateApplication`,
+//! and `StartApplication` where the application was stopped and is to run. Before the first call nothing is touched.
+
+use handler::{Error, Made, SubmitEvent, adopt_versioned, start};
+use jiff::Timestamp;
+use lifecycle::configuration::is_in_effect;
+use lifecycle::deployment::{Deployment, Next, Rung};
+use lifecycle::preflight::{Preflight, PreflightLook, RefusedFor, no_such_alarm, prepare, refuse, refuse_update};
+use lifecycle::refusal::Refusal;
+use lifecycle::report::Report;
+use lifecycle::request::Request;
+use managed_flink::{ErrorKind, ManagedFlink};
+use serde_json::Value;
+
+/// Prepares the deployment, or, once it is prepared, makes the change.
+pub async fn submit_update(flink: &ManagedFlink, event: SubmitEvent) -> Result<Deployment, Error> {
+    let SubmitEvent { now, input, execution, deployment } = event;
+    let request = match Request::parse(&input) {
+        Ok(request) => request,
+        Err(refusals) => return Ok(refused(&input, &execution.name, execution.started_at, refusals, now)),
+    };
+    match deployment {
+        None => {
+            look_and_prepare(flink, &request, Deployment::new(&request, &execution.name, execution.started_at), now)
+                .await
+        }
+        Some(mut deployment) if deployment.rung == Rung::Start => {
+            start(flink, &deployment, &deployment.restore).await?.note_in(&mut deployment, now);
+            Ok(deployment)
+        }
+        Some(deployment) => update(flink, &request, deployment, now).await,
+    }
+}
+
+/// A deployment that ends before it began: of a request that cannot be read there is only the report.
+fn refused(
+    input: &Value,
+    execution: &str,
+    started_at: Timestamp,
+    refusals: Vec<Refusal>,
+    now: Timestamp,
+) -> Deployment {
+    let application = input.get("application").and_then(Value::as_str).unwrap_or("unknown").chars().take(128).collect();
+    let mut deployment = Deployment::unread(application, execution, started_at);
+    deployment.report = Some(Report::refused(&deployment.application, execution, refusals, started_at, now));
+    deployment.go_on(Next::Notify, 0);
+    deployment
+}
+
+async fn look_and_prepare(
+    flink: &ManagedFlink,
+    request: &Request,
+    mut deployment: Deployment,
+    now: Timestamp,
+) -> Result<Deployment, Error> {
+    let name = &request.application;
+    let look = match flink.described(name).await? {
+        None => PreflightLook { application: None, detail: Value::Null, snapshots: Vec::new(), alarms: Vec::new() },
+        Some((application, detail)) => {
+            let alarms = match flink.alarms(&request.policy.alarms).await {
+                Err(error) if error.kind() == ErrorKind::NotFound => {
+                    refuse(&mut deployment, vec![no_such_alarm(error.message())], now);
+                    return Ok(deployment);
+                }
+                alarms => alarms?,
+            };
+            PreflightLook { application: Some(application), detail, snapshots: flink.snapshots(name).await?, alarms }
+        }
+    };
+    if let Preflight::TakeSnapshot(snapshot) = prepare(&mut deployment, request, &look, now) {
+        flink.take_snapshot(name, &snapshot).await?;
+    }
+    Ok(deployment)
+}
+
+async fn update(
+    flink: &ManagedFlink,
+    request: &Request,
+    mut deployment: Deployment,
+    now: Timestamp,
+) -> Result<Deployment, Error> {
+    let attempt = flink.update(&deployment.application, deployment.version, &request.update, &request.restore).await;
+    match adopt_versioned(flink, &deployment, attempt, |detail| is_in_effect(&request.update, detail)).await? {
+        Made::Rejected(error) => {
+            let refused_for = match error.kind() {
+                ErrorKind::RoleNotReady => RefusedFor::RoleOrCode,
+                ErrorKind::CodeValidation => RefusedFor::Code,
+                _ => RefusedFor::Other,
+            };
+            refuse_update(&mut deployment, refused_for, error.message(), now);
+        }
+        made => made.note_in(&mut deployment, now),
+    }
+    Ok(deployment)
+}

@@ -1,0 +1,118 @@
+//! A change is sent once, and its answer may get lost: the Lambda timed out, the connection broke, or the state machine
+//! ran the step again. Before anything else is done, the application is asked whether the change was made; if so, it is
+//! ours and is adopted. So every acting step may be run twice, at any point, with the same end.
+
+use jiff::Timestamp;
+use lifecycle::deployment::{Deployment, Next};
+use lifecycle::request::Restore;
+use lifecycle::status::ApplicationStatus;
+use lifecycle::verdict::Reason;
+use managed_flink::{Accepted, Error, ErrorKind, ManagedFlink};
+use serde_json::Value;
+
+/// What came of a call that changes the application.
+#[derive(Debug)]
+pub enum Made {
+    /// The change is under way.
+    Began {
+        /// Id of its operation.
+        operation: Option<String>,
+        /// Version of the application that it makes.
+        version: Option<u64>,
+    },
+    /// The service is at work on something else and takes no call now.
+    Busy(String),
+    /// The service refused the call, and nothing was done.
+    Rejected(Error),
+    /// It must not be tried: the reason.
+    Impossible(Reason),
+    /// The application is at this version, which is not of this deployment.
+    Overtaken(u64),
+    /// There is no such application any more.
+    Gone,
+}
+
+impl Made {
+    /// Writes down what came of the call, and where to go on.
+    pub fn note_in(self, deployment: &mut Deployment, now: Timestamp) {
+        match self {
+            Self::Began { operation, version } => deployment.begin(operation, version, now),
+            Self::Busy(why) => deployment.busy(&why, now),
+            Self::Rejected(error) => deployment.reject(error.message(), now),
+            Self::Impossible(reason) => deployment.fail(reason, now),
+            Self::Overtaken(found) => deployment.overtaken(found, now),
+            Self::Gone => deployment.go_on(Next::Decide, 0),
+        }
+    }
+}
+
+impl From<Accepted> for Made {
+    fn from(accepted: Accepted) -> Self {
+        Self::Began { operation: accepted.operation, version: Some(accepted.version) }
+    }
+}
+
+/// What came of a call that is fenced by the version (`UpdateApplication`, `RollbackApplication`). `is_ours` looks at the
+/// application's configuration (`ApplicationDetail`) as the change would have made it.
+pub async fn adopt_versioned(
+    flink: &ManagedFlink,
+    deployment: &Deployment,
+    attempt: Result<Accepted, Error>,
+    is_ours: impl Fn(&Value) -> bool,
+) -> Result<Made, Error> {
+    let error = match attempt {
+        Ok(accepted) => return Ok(accepted.into()),
+        Err(error) if was_surely_not_made(&error) => return Err(error),
+        Err(error) => error,
+    };
+    let name = &deployment.application;
+    let Some((application, detail)) = flink.described(name).await? else { return Ok(Made::Gone) };
+    let newest = flink.operations(name, Some(deployment.rung.operation())).await?.into_iter().next();
+    if let Some(newest) = newest {
+        let operation = flink.operation(name, &newest.id).await?;
+        let is_next = operation.version_to.is_none_or(|version| version >= application.version);
+        if operation.version_from == Some(deployment.version) && is_next && is_ours(&detail) {
+            let version = operation.version_to.or(Some(application.version));
+            return Ok(Made::Began { operation: Some(operation.id), version });
+        }
+    }
+    not_made(deployment, application.version, &application.status, error)
+}
+
+/// Starts the application. The call carries no version, so the application is read right before; where it is starting or
+/// running at our version already, what was to be done is done.
+pub async fn start(flink: &ManagedFlink, deployment: &Deployment, restore: &Restore) -> Result<Made, Error> {
+    let name = &deployment.application;
+    let Some(application) = flink.application(name).await? else { return Ok(Made::Gone) };
+    if application.version != deployment.version {
+        return Ok(Made::Overtaken(application.version));
+    }
+    if matches!(application.status, ApplicationStatus::Starting | ApplicationStatus::Running) {
+        let newest = flink.operations(name, Some(deployment.rung.operation())).await?.into_iter().next();
+        return Ok(Made::Began { operation: newest.map(|operation| operation.id), version: None });
+    }
+    match flink.start(name, restore).await {
+        Ok(operation) => Ok(Made::Began { operation, version: None }),
+        // Whether it was done shows when this step is run again.
+        Err(error) if was_surely_not_made(&error) || error.is_retryable() => Err(error),
+        Err(error) => not_made(deployment, application.version, &application.status, error),
+    }
+}
+
+/// The service did not even look at the call.
+fn was_surely_not_made(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::Throttled | ErrorKind::AccessDenied)
+}
+
+fn not_made(deployment: &Deployment, version: u64, status: &ApplicationStatus, error: Error) -> Result<Made, Error> {
+    if version > deployment.version {
+        return Ok(Made::Overtaken(version));
+    }
+    match error.kind() {
+        ErrorKind::Unavailable | ErrorKind::Unreadable => Err(error),
+        ErrorKind::ResourceInUse | ErrorKind::ConcurrentModification if status.is_passing() => {
+            Ok(Made::Busy(format!("the application is {status}")))
+        }
+        _ => Ok(Made::Rejected(error)),
+    }
+}

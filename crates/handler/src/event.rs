@@ -1,0 +1,42 @@
+//! What the state machine hands to the Lambdas. Time comes with it: `now` is the moment when the state was entered, by
+//! Step Functions' clock, so that all steps of an execution go by one clock.
+
+use jiff::Timestamp;
+use lifecycle::deployment::Deployment;
+use serde::Deserialize;
+use serde_json::Value;
+
+/// The event of every step but the first.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Event {
+    /// When the state was entered.
+    pub now: Timestamp,
+    /// The deployment as the step before left it.
+    pub deployment: Deployment,
+}
+
+/// The event of submit-update, which alone sees the execution's input.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SubmitEvent {
+    /// When the state was entered.
+    pub now: Timestamp,
+    /// The execution's input: the request.
+    pub input: Value,
+    /// The execution.
+    pub execution: Execution,
+    /// The deployment, once it has been prepared.
+    #[serde(default)]
+    pub deployment: Option<Deployment>,
+}
+
+/// The execution of the state machine.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Execution {
+    /// Its name.
+    pub name: String,
+    /// When it began.
+    pub started_at: Timestamp,
+}
