@@ -102,3 +102,67 @@ pub(crate) fn shortened(text: &str) -> String {
     }
     text.chars().take(LONGEST_MESSAGE - 1).chain(['…']).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cause(stacktrace: &str) -> (String, String) {
+        let told = Told { exception: "java.lang.Exception".into(), stacktrace: stacktrace.into(), task: None };
+        let (class, message) = told.innermost_cause();
+        (class.to_owned(), message.to_owned())
+    }
+
+    #[test]
+    fn the_innermost_cause_that_says_something_is_told() {
+        let cases = [
+            ("a.B: words", "a.B", "words"),
+            ("a.B: words: more words", "a.B", "words: more words"),
+            ("a.B", "a.B", "no message"),
+            ("a.B:", "a.B", "no message"),
+            ("a.B: outer\n\tat x\nCaused by: c.D: inner\n\tat y", "c.D", "inner"),
+            (
+                "a.B: outer\nCaused by: java.lang.NullPointerException\n\tat y",
+                "java.lang.NullPointerException",
+                "outer",
+            ),
+            ("a.B: one\ntwo\n\tat x", "a.B", "one"),
+            ("a.B: one\n\tSuppressed: s.S: aside\n\tCaused by: t.T: aside\n", "a.B", "one"),
+            ("a.B: one\nCaused by: java.util.concurrent.CompletionException: c.D: inner", "c.D", "inner"),
+            ("org.apache.flink.util.SerializedThrowable: c.D: inner: x", "c.D", "inner: x"),
+            ("a.B: one\nCaused by: java.util.concurrent.ExecutionException: timed out", "a.B", "one"),
+            ("java.util.concurrent.ExecutionException: all", "java.util.concurrent.ExecutionException", "all"),
+            ("", "", "no message"),
+        ];
+        for (stacktrace, class, message) in cases {
+            assert_eq!(cause(stacktrace), (class.to_owned(), message.to_owned()), "{stacktrace}");
+        }
+    }
+
+    fn oldest(json: &str) -> Option<Told> {
+        serde_json::from_str::<Exceptions>(json).unwrap().oldest()
+    }
+
+    #[test]
+    fn the_history_is_read_before_the_root_exception_and_both_may_be_missing() {
+        let told = oldest(
+            r#"{"root-exception":"a.B: x","exceptionHistory":{"entries":[
+            {"exceptionName":"c.D","stacktrace":"c.D: new","timestamp":2},
+            {"exceptionName":"e.F","stacktrace":"e.F: old","timestamp":1,"taskName":"sink"}]}}"#,
+        );
+        let expected = Told { exception: "e.F".into(), stacktrace: "e.F: old".into(), task: Some("sink".into()) };
+        assert_eq!(told, Some(expected));
+        let told = oldest(r#"{"root-exception":"a.B: x","exceptionHistory":{"entries":[]}}"#).unwrap();
+        assert_eq!(told.stacktrace, "a.B: x");
+        let told = oldest(r#"{"exceptionHistory":{"entries":[{"exceptionName":"c.D","stacktrace":" "}]}}"#).unwrap();
+        assert_eq!(told.stacktrace, "c.D");
+        assert_eq!(oldest("{}"), None);
+        assert_eq!(oldest(r#"{"root-exception":null}"#), None);
+    }
+
+    #[test]
+    fn a_message_is_cut_between_characters() {
+        assert_eq!(shortened(&"é".repeat(300)), "é".repeat(300));
+        assert_eq!(shortened(&"é".repeat(301)), format!("{}…", "é".repeat(299)));
+    }
+}

@@ -59,7 +59,8 @@ impl Redactor {
     /// of it.
     pub(crate) fn add(&mut self, secret: &str) {
         let escaped = Value::from(secret).to_string();
-        let forms = secret.lines().chain([secret, escaped.trim_matches('"')]);
+        let unquoted = escaped.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or_default();
+        let forms = secret.lines().chain([secret, unquoted]);
         let forms = forms.map(str::trim).filter(|form| form.chars().count() >= SHORTEST_SECRET);
         self.secrets.extend(forms.map(str::to_owned));
     }
@@ -109,7 +110,8 @@ fn without_tokens(text: &str) -> String {
         let separator = if rest.starts_with("%3D") || rest.starts_with("%3d") { 3 } else { separator };
         clean.push_str(&rest[..separator]);
         position = name_end + separator;
-        if separator > 0 {
+        // A text may pass here twice: what was struck out stays as it is.
+        if separator > 0 && !text[position..].starts_with(STRUCK_OUT) {
             let value = &text[position..];
             let end = value
                 .find(|character: char| character.is_whitespace() || "&#\"'<>,;)]}\\".contains(character))
@@ -122,4 +124,67 @@ fn without_tokens(text: &str) -> String {
     }
     clean.push_str(&text[position..]);
     clean
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn redactor(values: &[&str]) -> Redactor {
+        let map: serde_json::Map<String, Value> =
+            values.iter().zip(0..).map(|(value, index)| (format!("key{index}"), (*value).into())).collect();
+        Redactor::of(&json!({ "Groups": [{ "PropertyGroupId": "group", "PropertyMap": map }] }))
+    }
+
+    #[test]
+    fn values_are_struck_out_wherever_they_stand() {
+        let cases: [(&[&str], &str, &str); 9] = [
+            (&["hunter2"], "hunter2 is not hunter2", "[redacted] is not [redacted]"),
+            (&["abc"], "abc stays: it is too short", "abc stays: it is too short"),
+            (&["pass", "password"], "the password", "the [redacted]"),
+            (&["ключ-от-двери"], "с ключ-от-двери!", "с [redacted]!"),
+            (&["say \"friend\""], "it said say \\\"friend\\\" there", "it said [redacted] there"),
+            (&["first line\nsecond line"], "at second line it broke", "at [redacted] it broke"),
+            (&["  padded  "], "was padded here", "was [redacted] here"),
+            (&["hunter2-of-the-database"], "cut off: hunter2-of-t", "cut off: [redacted]"),
+            (&["hunter2-of-the-database"], "cut off: hun", "cut off: hun"),
+        ];
+        for (values, text, expected) in cases {
+            assert_eq!(redactor(values).strike_out(text), expected, "{values:?}");
+        }
+    }
+
+    #[test]
+    fn only_values_of_properties_are_secrets() {
+        let configuration = json!({
+            "ApplicationName": "orders", "PropertyMap": { "key-name": "a value", "number": 54321, "flag": true },
+        });
+        let text = "orders: key-name is a value, 54321 or true";
+        assert_eq!(Redactor::of(&configuration).strike_out(text), "orders: key-name is [redacted], [redacted] or true");
+    }
+
+    #[test]
+    fn tokens_are_struck_out_without_being_known() {
+        let cases = [
+            ("https://h/p?authToken=abc&x=1", "https://h/p?authToken=[redacted]&x=1"),
+            ("AUTHTOKEN=abc", "AUTHTOKEN=[redacted]"),
+            ("authToken%3Dabc.", "authToken%3D[redacted]"),
+            ("{\"authToken\":\"abc\",\"x\":1}", "{\"authToken\":\"[redacted]\",\"x\":1}"),
+            ("authToken=abc authToken=def", "authToken=[redacted] authToken=[redacted]"),
+            ("authToken=[redacted]&x=1", "authToken=[redacted]&x=1"),
+            ("no authToken", "no authToken"),
+            ("authToken=", "authToken="),
+            ("ſauthToken=é", "ſauthToken=[redacted]"),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(Redactor::default().strike_out(text), expected);
+        }
+    }
+
+    #[test]
+    fn a_redactor_prints_no_values() {
+        assert_eq!(format!("{:?}", redactor(&["hunter2"])), "Redactor(1 values)");
+    }
 }

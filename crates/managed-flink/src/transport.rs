@@ -281,3 +281,105 @@ impl Cookies {
         (!pairs.is_empty()).then(|| pairs.join("; "))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_urls_of_the_service_are_accepted() {
+        let accepted = [
+            "https://amazonaws.com/x",
+            "https://abc.kinesisanalytics.eu-west-1.amazonaws.com/flinkdashboard?authToken=t",
+            "https://abc.kinesisanalytics.cn-north-1.amazonaws.com.cn/flinkdashboard?authToken=t",
+            "https://ABC.AmazonAWS.com:443/flinkdashboard",
+        ];
+        let refused = [
+            "http://abc.amazonaws.com/x",
+            "ftp://abc.amazonaws.com/x",
+            "file:///etc/passwd",
+            "https://abc.amazonaws.com:8443/x",
+            "https://user@abc.amazonaws.com/x",
+            "https://:password@abc.amazonaws.com/x",
+            "https://abc.amazonaws.com@evil.example/x",
+            "https://abc.amazonaws.com.evil.example/x",
+            "https://evilamazonaws.com/x",
+            "https://amazonaws.com.cn.evil.example/x",
+            "https://amazonaws.co/x",
+            "https://abc.amazonaws.com./x",
+            "https://evil.example/?amazonaws.com",
+            "https://evil.example/#.amazonaws.com",
+            "https://evil.example\\.amazonaws.com/x",
+            "https://169.254.169.254/x",
+            "https://[::ffff:169.254.169.254]/x",
+            "https://2852039166/x",
+            "//abc.amazonaws.com/x",
+            "",
+        ];
+        for endpoint in [Endpoint::Aws, Endpoint::Overridden] {
+            for url in accepted {
+                assert!(SecretUrl::parse(url, endpoint).is_ok(), "{url}");
+            }
+            for url in refused {
+                assert!(SecretUrl::parse(url, endpoint).is_err(), "{url}");
+            }
+        }
+    }
+
+    #[test]
+    fn loopback_is_accepted_only_where_the_endpoint_is_overridden() {
+        let loopback = [
+            "http://127.0.0.1:4600/flinkdashboard?authToken=t",
+            "http://127.9.9.9/x",
+            "http://[::1]:4600/x",
+            "http://localhost:4600/x",
+            "https://localhost/x",
+        ];
+        for url in loopback {
+            assert!(SecretUrl::parse(url, Endpoint::Overridden).is_ok(), "{url}");
+            assert!(SecretUrl::parse(url, Endpoint::Aws).is_err(), "{url}");
+        }
+        for url in [
+            "http://user@127.0.0.1/x",
+            "ftp://127.0.0.1/x",
+            "http://localhost.evil.example/x",
+            "http://10.0.0.1/x",
+            "http://0.0.0.0/x",
+            "http://[::ffff:127.0.0.1]/x",
+        ] {
+            assert!(SecretUrl::parse(url, Endpoint::Overridden).is_err(), "{url}");
+        }
+    }
+
+    #[test]
+    fn a_url_shows_its_host_only() {
+        let url = SecretUrl::parse("https://abc.amazonaws.com/flinkdashboard?authToken=secret", Endpoint::Aws).unwrap();
+        assert_eq!(
+            format!("{url} {url:?}"),
+            "https://abc.amazonaws.com/[redacted] https://abc.amazonaws.com/[redacted]"
+        );
+    }
+
+    #[test]
+    fn paths_go_below_the_url_with_its_token() {
+        let below = |url: &str, query| {
+            let url = SecretUrl::parse(url, Endpoint::Aws).unwrap();
+            url.below("/jobs/overview", query).expose().to_string()
+        };
+        let url = "https://abc.amazonaws.com/flinkdashboard?authToken=a%2Fb";
+        assert_eq!(below(url, None), "https://abc.amazonaws.com/flinkdashboard/jobs/overview?authToken=a%2Fb");
+        let with_query = "https://abc.amazonaws.com/flinkdashboard/jobs/overview?authToken=a%2Fb&get=x,y";
+        assert_eq!(below(url, Some("get=x,y")), with_query);
+        let slash = "https://abc.amazonaws.com/#/overview";
+        assert_eq!(below(slash, Some("get=x")), "https://abc.amazonaws.com/jobs/overview?get=x");
+        assert_eq!(below(slash, None), "https://abc.amazonaws.com/jobs/overview");
+    }
+
+    #[test]
+    fn tokens_are_hidden_as_they_are_and_as_they_are_written() {
+        let mut redactor = Redactor::default();
+        let url = "https://abc.amazonaws.com/x?authToken=ab%2Fcd&other=value";
+        SecretUrl::parse(url, Endpoint::Aws).unwrap().hide_in(&mut redactor);
+        assert_eq!(redactor.strike_out("ab/cd ab%2Fcd value"), "[redacted] [redacted] [redacted]");
+    }
+}
