@@ -295,7 +295,8 @@ async fn killing_the_emulator_leaves_no_jvm() {
             .count()
     }
 
-    job_jars(&default_tools_directory()).await.unwrap();
+    // So that what may have to be fetched is there before the clock runs.
+    Bench::new().await.end().await;
     let folder = tempfile::tempdir().unwrap();
     let mut emulator = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "jobs_that_fail_are_seen_to_fail"])

@@ -117,7 +117,9 @@ impl Cluster {
 
     /// Ends the JVM at once, and removes the cluster's files. Ends when both are gone.
     pub(super) async fn kill(&self) {
-        if let Err(error) = self.process.lock().await.kill().await {
+        let mut process = self.process.lock().await;
+        let has_ended = matches!(process.try_wait(), Ok(Some(_)));
+        if !has_ended && let Err(error) = process.kill().await {
             tracing::warn!(%error, "the JVM of a Flink cluster could not be ended");
         }
         if let Err(error) = tokio::fs::remove_dir_all(&self.directory).await
