@@ -15,7 +15,7 @@ use crate::definition::{
     CAUSE_CHARACTERS, Catcher, Choice, ERROR_CHARACTERS, Exit, Fail, Kind, MOST_SECONDS, Results, Retrier, State,
     StateMachine, Task, Wait, WaitUntil, rfc3339,
 };
-use crate::evaluation::{Scope, Template, Variables, unexpected_type};
+use crate::evaluation::{Scope, Template, Variable, Variables, unexpected_type};
 use crate::events::{Event, EventKind, Observer};
 use crate::failure::{DATA_LIMIT_EXCEEDED, Failure, NO_CHOICE_MATCHED, RUNTIME, TIMEOUT, matches};
 use crate::json::{Extent, extent, size};
@@ -536,21 +536,26 @@ impl Run<'_> {
 
     fn assign(&mut self, state: &State, assigned: Vec<(String, Arc<Value>)>) -> Result<(), Failure> {
         let too_large = |what: String| Failure::new(DATA_LIMIT_EXCEEDED, what);
-        let bytes: usize = assigned.iter().map(|(_, value)| size(value)).sum();
+        let assigned: Vec<(String, Variable)> = assigned
+            .into_iter()
+            .map(|(name, value)| {
+                let bytes = size(&value);
+                (name, Variable { value, bytes })
+            })
+            .collect();
+        let bytes: usize = assigned.iter().map(|(_, variable)| variable.bytes).sum();
         if bytes > DATA_BYTES {
             let what = format!("The Assign of the state '{}' sets {bytes} bytes, of {DATA_BYTES} allowed.", state.name);
             return Err(too_large(what));
         }
-        for (name, value) in assigned {
-            self.notify(EventKind::Assigned { state: &state.name, variable: &name, value: &value });
-            self.variables.insert(name, value);
+        let kept = self.variables.iter().filter(|(kept, _)| assigned.iter().all(|(name, _)| name != *kept));
+        let total = bytes + kept.map(|(_, variable)| variable.bytes).sum::<usize>();
+        if total > VARIABLES_BYTES {
+            return Err(too_large(format!("The variables take {total} bytes, of {VARIABLES_BYTES} allowed.")));
         }
-        // The total can only be near its limit after many large assignments.
-        if self.variables.len() * DATA_BYTES > VARIABLES_BYTES {
-            let total: usize = self.variables.values().map(|value| size(value)).sum();
-            if total > VARIABLES_BYTES {
-                return Err(too_large(format!("The variables take {total} bytes, of {VARIABLES_BYTES} allowed.")));
-            }
+        for (name, variable) in assigned {
+            self.notify(EventKind::Assigned { state: &state.name, variable: &name, value: &variable.value });
+            self.variables.insert(name, variable);
         }
         Ok(())
     }
@@ -574,7 +579,14 @@ impl Run<'_> {
             now: self.engine.clock.now(),
         });
         self.generator = generator.get();
-        evaluated.map_err(|failure| self.located(state, failure))
+        match evaluated {
+            Ok(value) => Ok(value),
+            Err(failure) => {
+                // The service writes an EvaluationFailed.
+                self.record(1)?;
+                Err(self.located(state, failure))
+            }
+        }
     }
 
     fn context(&self, state: &State, retries: u64) -> Arc<Value> {

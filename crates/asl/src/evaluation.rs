@@ -17,7 +17,15 @@ use crate::failure::{Failure, QUERY_EVALUATION_ERROR};
 use crate::random::Generator;
 
 /// Workflow variables by name.
-pub(crate) type Variables = HashMap<String, Arc<Value>>;
+pub(crate) type Variables = HashMap<String, Variable>;
+
+/// A workflow variable.
+#[derive(Debug, Clone)]
+pub(crate) struct Variable {
+    pub(crate) value: Arc<Value>,
+    /// Its size as JSON.
+    pub(crate) bytes: usize,
+}
 
 /// The largest integer up to which every integer is a number of its own in `JSONata`.
 const EXACT_INTEGERS: f64 = 9_007_199_254_740_992.0;
@@ -98,22 +106,27 @@ impl Template {
     }
 
     pub(crate) fn evaluate(&self, scope: &Scope<'_>) -> Result<Arc<Value>, Failure> {
-        let mut session = Session { scope, needs: &self.needs, evaluator: None };
-        if let Node::Expression(expression) = &self.node
-            && let Some(value) = expression.reference.as_ref().and_then(|reference| whole(scope, reference))
-        {
-            return Ok(Arc::clone(value));
-        }
-        session.evaluate(&self.node, &Place::Field(&self.field)).map(Arc::new)
+        self.session(scope).shared(&self.node, &Place::Field(&self.field))
     }
 
     /// Evaluates an Assign: every value against the same scope, so that none sees another's new value.
     pub(crate) fn evaluate_fields(&self, scope: &Scope<'_>) -> Result<Vec<(String, Arc<Value>)>, Failure> {
-        let evaluated = self.evaluate(scope)?;
-        match Arc::unwrap_or_clone(evaluated) {
-            Value::Object(fields) => Ok(fields.into_iter().map(|(name, value)| (name, Arc::new(value))).collect()),
-            other => Err(unexpected_type(&self.field, "Object", &other)),
+        let place = Place::Field(&self.field);
+        let mut session = self.session(scope);
+        match &self.node {
+            Node::Object(nodes) => nodes
+                .iter()
+                .map(|(name, node)| Ok((name.clone(), session.shared(node, &Place::Name(&place, name))?)))
+                .collect(),
+            Node::Constant(Value::Object(fields)) => {
+                Ok(fields.iter().map(|(name, value)| (name.clone(), Arc::new(value.clone()))).collect())
+            }
+            node => Err(unexpected_type(&self.field, "Object", &*session.shared(node, &place)?)),
         }
+    }
+
+    fn session<'a>(&'a self, scope: &'a Scope<'a>) -> Session<'a> {
+        Session { scope, needs: &self.needs, evaluator: None }
     }
 
     pub(crate) fn evaluate_boolean(&self, scope: &Scope<'_>) -> Result<bool, Failure> {
@@ -205,6 +218,16 @@ struct Session<'a> {
 }
 
 impl Session<'_> {
+    /// Evaluates a node whose value may be the whole of something that is there already.
+    fn shared(&mut self, node: &Node, place: &Place<'_>) -> Result<Arc<Value>, Failure> {
+        if let Node::Expression(expression) = node
+            && let Some(value) = expression.reference.as_ref().and_then(|reference| whole(self.scope, reference))
+        {
+            return Ok(Arc::clone(value));
+        }
+        self.evaluate(node, place).map(Arc::new)
+    }
+
     fn evaluate(&mut self, node: &Node, place: &Place<'_>) -> Result<Value, Failure> {
         match node {
             Node::Constant(value) => Ok(value.clone()),
@@ -282,7 +305,7 @@ fn whole<'a>(scope: &'a Scope<'_>, reference: &Reference) -> Option<&'a Arc<Valu
 fn root<'a>(scope: &'a Scope<'_>, root: &Root) -> Option<&'a Arc<Value>> {
     match root {
         Root::Part(part) => scope.part(*part),
-        Root::Variable(name) => scope.variables.get(name),
+        Root::Variable(name) => scope.variables.get(name).map(|variable| &variable.value),
     }
 }
 
@@ -302,8 +325,8 @@ fn evaluator(scope: &Scope<'_>, needs: &Needs) -> Result<(Evaluator, Rc<Cell<Gen
         needs.parts.iter().filter_map(|part| Some((part.name().to_owned(), to_jsonata(scope.part(*part)?)))).collect();
     context.bind("states".to_owned(), JValue::object(parts));
     for name in &needs.variables {
-        if let Some(value) = scope.variables.get(name) {
-            context.bind(name.clone(), to_jsonata(value));
+        if let Some(variable) = scope.variables.get(name) {
+            context.bind(name.clone(), to_jsonata(&variable.value));
         }
     }
     let mut evaluator = Evaluator::with_context(context);

@@ -159,7 +159,7 @@ mod tests {
         let table = [
             (serde_json::json!("é\n"), 6, 0),
             (serde_json::json!([]), 2, 1),
-            (serde_json::json!({"a": [1, 2], "b": {"c": [{}]}}), 27, 4),
+            (serde_json::json!({"a": [1, 2], "b": {"c": [{}]}}), 26, 4),
         ];
         for (value, bytes, depth) in table {
             assert_eq!(extent(&value), Extent { bytes, depth }, "{value}");

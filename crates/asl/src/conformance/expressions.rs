@@ -1,4 +1,4 @@
-//! JSONata as Step Functions evaluates it: sequences, nothing, functions, and references followed without the evaluator.
+//! Expressions as Step Functions evaluates them: sequences, nothing, functions, and references followed without the evaluator.
 
 use serde_json::{Value, json};
 
