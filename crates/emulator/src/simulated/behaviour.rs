@@ -166,16 +166,17 @@ impl Behaviour {
         serde_json::to_vec(self).unwrap_or_default().into()
     }
 
-    /// Reads the content of a code object. What is no JSON object (a real JAR, a ZIP, any text) is a healthy job.
+    /// Reads the content of a code object. What does not begin as a JSON object (a real JAR, a ZIP, any text) is a healthy
+    /// job.
     ///
     /// # Errors
-    /// A JSON object that is no behaviour is a mistake of whoever wrote it, and is refused rather than run as healthy.
+    /// JSON that is no behaviour is a mistake of whoever wrote it, and is refused rather than run as healthy.
     pub fn of_content(content: &[u8]) -> Result<Self, DataPlaneError> {
-        let Ok(value @ serde_json::Value::Object(_)) = serde_json::from_slice(content) else {
+        if !content.trim_ascii_start().starts_with(b"{") {
             return Ok(Self::healthy());
-        };
-        let behaviour: Self = serde_json::from_value(value)
-            .map_err(|error| DataPlaneError(format!("the code object is JSON but no simulated behaviour: {error}")))?;
+        }
+        let behaviour: Self = serde_json::from_slice(content)
+            .map_err(|error| DataPlaneError(format!("the code is JSON but no simulated behaviour: {error}")))?;
         if behaviour.vertices.is_empty() {
             return Err(DataPlaneError("the simulated behaviour has no vertices".to_owned()));
         }
@@ -189,7 +190,7 @@ mod tests {
 
     #[test]
     fn what_is_no_json_object_runs_as_healthy() {
-        for content in ["PK\u{3}\u{4}", "", "a jar, honestly", "[1]", "{}"] {
+        for content in [" {} ", "PK\u{3}\u{4}", "", "a jar, honestly", "[1]", "{}"] {
             assert_eq!(Behaviour::of_content(content.as_bytes()), Ok(Behaviour::healthy()), "{content}");
         }
     }
@@ -216,6 +217,7 @@ mod tests {
     #[test]
     fn a_misspelt_behaviour_is_refused_by_name() {
         for (content, named) in [
+            (r#"{"faults": ["open_fails""#, "EOF"),
             (r#"{"fault": []}"#, "fault"),
             (r#"{"faults": ["opens_fail"]}"#, "opens_fail"),
             (r#"{"faults": [{"fails_after": {"second": 1}}]}"#, "second"),

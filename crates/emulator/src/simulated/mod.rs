@@ -1,5 +1,7 @@
 //! A data plane without Flink: it plays what real Flink was recorded to answer, on a [`Clock`]. The content of the code
-//! object is the [`Behaviour`] of the job, as JSON; content of any other kind (a real JAR) runs as a healthy job.
+//! object is the [`Behaviour`] of the job, as JSON; content of any other kind (a real JAR) runs as a healthy job. A runtime
+//! property `behaviour` in the group `emulator` goes before the code: with it the same code behaves in another way once the
+//! configuration changed.
 //!
 //! Nothing is spawned. A job is a pure function of its behaviour, the time of its submission and the time at which it is
 //! looked at, so that the same seed and the same calls give the same answers, and time may pass at no cost.
@@ -23,6 +25,11 @@ pub use snapshot::{Contribution, Snapshot};
 use crate::data_plane::{DataPlane, DataPlaneError, JobMetrics, JobSpec, JobState, RestResponse, SnapshotHandle};
 use play::Play;
 use rest::{Cache, Cluster, FlinkVersion, hex_id, unavailable};
+
+/// Group and key of the runtime property that holds a behaviour.
+pub const PROPERTY_GROUP: &str = "emulator";
+/// See [`PROPERTY_GROUP`].
+pub const PROPERTY: &str = "behaviour";
 
 /// Flink accepts, or refuses, a job within so long.
 const SUBMISSION: Duration = Duration::from_millis(100);
@@ -133,14 +140,14 @@ impl SimulatedDataPlane {
             let wait = if fails { FAILED_SNAPSHOT_MS } else { play.snapshot_ms() };
             Ok((job.cluster.job.clone(), play.begin_savepoint(now), fails, Duration::from_millis(wait)))
         });
-        let (job_id, attempt, fails, wait) = begun.ok_or_else(no_job)??;
+        let (job_id, savepoint, fails, wait) = begun.ok_or_else(no_job)??;
         self.clock.sleep(wait).await;
         let at = self.clock.now();
         let taken = self.with_job(application, |job, now| {
             if job.cluster.job != job_id {
                 return Err(no_job());
             }
-            let checkpoint = job.cluster.play.end_savepoint(now, attempt, !fails);
+            let checkpoint = job.cluster.play.end_savepoint(now, savepoint, !fails);
             match checkpoint {
                 Some(checkpoint) => {
                     let version = job.spec.version;
@@ -177,6 +184,17 @@ impl SimulatedDataPlane {
         state.snapshots += 1;
         snapshot.sequence = state.snapshots;
         Ok(snapshot.to_handle())
+    }
+}
+
+/// The behaviour in the job's properties, or in its code.
+fn behaviour_of(spec: &JobSpec) -> Result<Behaviour, DataPlaneError> {
+    match spec.properties.get(PROPERTY_GROUP).and_then(|group| group.get(PROPERTY)) {
+        Some(text) if text.trim_start().starts_with('{') => Behaviour::of_content(text.as_bytes()),
+        Some(_) => {
+            Err(DataPlaneError(format!("the property {PROPERTY} of the group {PROPERTY_GROUP} is no JSON object")))
+        }
+        None => Behaviour::of_content(&spec.code.content),
     }
 }
 
@@ -230,7 +248,7 @@ fn snapshot_missing(application: &str) -> DataPlaneError {
 #[async_trait]
 impl DataPlane for SimulatedDataPlane {
     async fn prepare(&self, spec: &JobSpec) -> Result<(), DataPlaneError> {
-        Behaviour::of_content(&spec.code.content)?;
+        behaviour_of(spec)?;
         self.clock.sleep(CLUSTER_START).await;
         Ok(())
     }
@@ -238,7 +256,7 @@ impl DataPlane for SimulatedDataPlane {
     async fn start(&self, spec: &JobSpec) -> Result<(), DataPlaneError> {
         self.remove(&spec.application);
         self.clock.sleep(SUBMISSION).await;
-        let behaviour = Behaviour::of_content(&spec.code.content)?;
+        let behaviour = behaviour_of(spec)?;
         let restored = match &spec.restore_from {
             None => None,
             Some(handle) if self.lock().discarded.contains(handle) => return Err(snapshot_missing(&spec.application)),

@@ -226,6 +226,15 @@ pub(super) struct InProgress {
     pub(super) savepoint: bool,
 }
 
+/// A savepoint that was triggered, for whoever ends it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Savepoint {
+    id: u64,
+    triggered: u64,
+    attempt: u64,
+    records: u64,
+}
+
 /// A job from its submission on. Time only moves forward in it.
 #[derive(Debug)]
 pub(super) struct Play {
@@ -245,7 +254,7 @@ pub(super) struct Play {
     checkpoints: Checkpoints,
     next_checkpoint: u64,
     next_trigger: Option<u64>,
-    savepoint: Option<InProgress>,
+    savepoints: Vec<InProgress>,
     initial: Option<Restored>,
 }
 
@@ -293,7 +302,7 @@ impl Play {
             checkpoints: Checkpoints::default(),
             next_checkpoint: initial.map_or(1, |restored| restored.id + 1),
             next_trigger: None,
-            savepoint: None,
+            savepoints: Vec::new(),
             initial,
             behaviour,
         };
@@ -580,26 +589,22 @@ impl Play {
         self.phase == Phase::Attempting && now >= self.attempt.all_running()
     }
 
-    /// Triggers a savepoint at `now`, to which the play was advanced; the number of the attempt that it belongs to.
-    pub(super) fn begin_savepoint(&mut self, now: u64) -> u64 {
-        self.savepoint = Some(InProgress { id: self.next_checkpoint, triggered: now, savepoint: true });
+    /// Triggers a savepoint at `now`, to which the play was advanced.
+    pub(super) fn begin_savepoint(&mut self, now: u64) -> Savepoint {
+        let id = self.next_checkpoint;
         self.next_checkpoint += 1;
-        self.attempt.number
+        self.savepoints.push(InProgress { id, triggered: now, savepoint: true });
+        Savepoint { id, triggered: now, attempt: self.attempt.number, records: self.records_at(now) }
     }
 
-    /// Ends the savepoint in progress; none if the job failed meanwhile or `wanted` is false.
-    pub(super) fn end_savepoint(&mut self, now: u64, attempt: u64, wanted: bool) -> Option<Checkpoint> {
-        let savepoint = self.savepoint.take()?;
-        let completed = wanted && self.phase == Phase::Attempting && self.attempt.number == attempt;
-        let checkpoint = Checkpoint {
-            id: savepoint.id,
-            triggered: savepoint.triggered,
-            ended: now,
-            completed,
-            savepoint: true,
-            job_failed: wanted && !completed,
-            records: self.records_at(savepoint.triggered),
-        };
+    /// Ends a savepoint in progress at `now`, to which the play was advanced; none if the job failed meanwhile or the
+    /// savepoint is not to `succeed`.
+    pub(super) fn end_savepoint(&mut self, now: u64, savepoint: Savepoint, succeed: bool) -> Option<Checkpoint> {
+        let Savepoint { id, triggered, attempt, records } = savepoint;
+        self.savepoints.retain(|pending| pending.id != id);
+        let completed = succeed && self.phase == Phase::Attempting && self.attempt.number == attempt;
+        let job_failed = succeed && !completed;
+        let checkpoint = Checkpoint { id, triggered, ended: now, completed, savepoint: true, job_failed, records };
         self.keep(checkpoint);
         completed.then_some(checkpoint)
     }
@@ -724,7 +729,7 @@ impl Play {
             ended,
             failures: self.failures.iter().rev().copied().collect(),
             checkpoints: self.checkpoints.clone(),
-            in_progress: periodic.into_iter().chain(self.savepoint).collect(),
+            in_progress: periodic.into_iter().chain(self.savepoints.iter().copied()).collect(),
             restarts: self.restarts,
             uptime_ms: self.uptime_ms(now),
             records: self.records_at(now),

@@ -424,3 +424,33 @@ async fn json_that_is_no_behaviour_is_refused_before_anything_runs() {
     plane.prepare(&spec).await.unwrap();
     plane.start(&spec).await.unwrap();
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_changed_property_makes_the_same_code_behave_in_another_way() {
+    let plane = plane();
+    let mut spec = spec(&Behaviour::healthy());
+    let looping = Behaviour::from(JobFault::OpenFails).restarting(RestartDelay::Fixed { seconds: 10 });
+    let text = String::from_utf8(looping.to_content().to_vec()).unwrap();
+    spec.properties.entry(PROPERTY_GROUP.to_owned()).or_default().insert(PROPERTY.to_owned(), text);
+    plane.start(&spec).await.unwrap();
+    wait(&plane, 60).await;
+    assert_eq!(metrics(&plane).await.restarts, 6);
+    spec.properties.entry(PROPERTY_GROUP.to_owned()).or_default().insert(PROPERTY.to_owned(), "open_fails".to_owned());
+    assert!(plane.prepare(&spec).await.unwrap_err().0.contains("no JSON object"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_snapshots_at_once_both_complete() {
+    let plane = Arc::new(started(&JobFault::SlowSnapshot { seconds: 60 }.into()).await);
+    wait(&plane, 10).await;
+    let first = tokio::spawn({
+        let plane = Arc::clone(&plane);
+        async move { plane.snapshot(APPLICATION).await }
+    });
+    wait(&plane, 20).await;
+    let second = Snapshot::of_handle(&plane.stop_with_snapshot(APPLICATION).await.unwrap()).unwrap();
+    let first = Snapshot::of_handle(&first.await.unwrap().unwrap()).unwrap();
+    assert_eq!((first.sequence, second.sequence), (1, 2));
+    assert_eq!(second.records - first.records, 20_000);
+    assert!(second.checkpoint_id > first.checkpoint_id);
+}
