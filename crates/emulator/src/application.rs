@@ -126,7 +126,8 @@ pub(crate) struct Operation {
     pub(crate) status: OperationStatus,
     pub(crate) versions: Option<(u64, u64)>,
     pub(crate) error: Option<String>,
-    pub(crate) rollback_operation: Option<String>,
+    /// Id of the operation by which the service undid this one.
+    pub(crate) rolled_back_by: Option<String>,
 }
 
 /// A snapshot of an application's state.
@@ -332,7 +333,7 @@ impl Application {
             status: OperationStatus::InProgress,
             versions,
             error: None,
-            rollback_operation: None,
+            rolled_back_by: None,
         });
         id
     }
@@ -579,7 +580,7 @@ impl Operation {
         if let Some(error) = &self.error {
             failure.insert("ErrorInfo".to_owned(), json!({ "ErrorString": error }));
         }
-        if let Some(id) = &self.rollback_operation {
+        if let Some(id) = &self.rolled_back_by {
             failure.insert("RollbackOperationId".to_owned(), json!(id));
         }
         if !failure.is_empty() {

@@ -415,7 +415,7 @@ mod tests {
         );
         assert_eq!(current_parallelism(&description), 4);
         assert_eq!(parallelism_per_kpu(&description), 2);
-        assert_eq!(checkpoint_interval(&description), Some(Duration::from_secs(60)));
+        assert_eq!(checkpoint_interval(&description), Some(Duration::from_mins(1)));
         assert_eq!(properties(&description)["source"]["stream"], "orders");
         assert!(snapshots_enabled(&description));
         assert!(!system_rollback_enabled(&description));
@@ -500,7 +500,7 @@ mod tests {
         let mut description = created();
         let flink = json!({ "CheckpointConfigurationUpdate": { "CheckpointIntervalUpdate": 10 } });
         update(&mut description, &object_of(json!({ "FlinkApplicationConfigurationUpdate": flink }))).unwrap();
-        assert_eq!(checkpoint_interval(&description), Some(Duration::from_secs(60)));
+        assert_eq!(checkpoint_interval(&description), Some(Duration::from_mins(1)));
     }
 
     #[test]

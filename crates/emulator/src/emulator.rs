@@ -244,14 +244,13 @@ impl Emulator {
         let identified = wire::identify(&request);
         let body = serde_json::from_slice::<Value>(request.body()).unwrap_or_default();
         let arrival = self.arrive(&identified, &request, &body);
-        let (mut response, done) = match refusal(&identified, arrival.effect.as_ref()) {
-            Some(response) => (response, false),
-            None => {
-                let response = self.answer(&identified, &request, &body, arrival.effect.as_ref()).await;
-                let done = response.status().is_success() || response.status().is_redirection();
-                (response, done)
-            }
+        let refusal = refusal(&identified, arrival.effect.as_ref());
+        let refused = refusal.is_some();
+        let mut response = match refusal {
+            Some(response) => response,
+            None => self.answer(&identified, &request, &body, arrival.effect.as_ref()).await,
         };
+        let done = !refused && (response.status().is_success() || response.status().is_redirection());
         self.answered(&arrival, &response, done);
         match arrival.effect {
             Some(Effect::Delay(delay)) => self.clock().sleep(delay).await,

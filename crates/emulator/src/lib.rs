@@ -6,6 +6,8 @@
 //! ([`Emulator::serve`]) and, for tests in virtual time, [`InProcessHttp`], an HTTP client for the AWS SDKs that needs no
 //! network. What runs the jobs is a [`data_plane::DataPlane`].
 
+#![expect(clippy::doc_markdown, reason = "CloudWatch, EventBridge and TaskManager are names, not code")]
+
 pub mod cloudwatch;
 pub mod code;
 pub mod data_plane;

@@ -1,4 +1,5 @@
 //! `emulator serve`: Managed Service for Apache Flink at a local port.
+#![expect(clippy::doc_markdown, reason = "the help shows it as it is written")]
 
 use std::io::Write as _;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};

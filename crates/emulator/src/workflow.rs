@@ -343,8 +343,7 @@ impl Workflow {
             application.current().and_then(|version| application.job_spec(version, handle))
         })?;
         let started = match (failure(fault.as_ref()), prepared, spec) {
-            (Some(error), _, _) => Err(error),
-            (None, Err(DataPlaneError(error)), _) => Err(error),
+            (Some(error), _, _) | (None, Err(DataPlaneError(error)), _) => Err(error),
             (None, Ok(()), None) => Err("the application has no code to run".to_owned()),
             (None, Ok(()), Some(spec)) => {
                 self.inner.config.data_plane.start(&spec).await.map_err(|DataPlaneError(error)| error)
@@ -434,7 +433,7 @@ impl Workflow {
             application.end_operation(failed, OperationStatus::Failed, Some(error), log, now);
             let id = application.begin_rollback(SYSTEM_ROLLBACK, None, log, now).ok()?;
             if let Some(operation) = application.operations.iter_mut().find(|it| it.id == failed) {
-                operation.rollback_operation = Some(id.clone());
+                operation.rolled_back_by = Some(id.clone());
             }
             Some(id)
         })?;

@@ -1,6 +1,12 @@
 //! What the tests of the control plane share: an emulator in virtual time over a data plane that does what it is told,
 //! and the AWS SDK's own client of it.
-#![allow(dead_code, reason = "each test file uses its part of it")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::must_use_candidate,
+    reason = "a part of each test file"
+)]
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
