@@ -2,9 +2,8 @@
 //! application, and alarms whose state a test sets.
 //!
 //! Data points are sampled at the end of each whole minute from [`DataPlane::metrics`], and published late, as the
-//! service's are. For the emulator's routing: one [`CloudWatch`] belongs to each emulator; [`CloudWatch::run`] is spawned
-//! once, requests that `wire::identify` gives to `Service::CloudWatch` go to [`CloudWatch::handle`], and
-//! `POST /_emulator/alarms` to [`CloudWatch::post_alarm`].
+//! service's are. One [`CloudWatch`] belongs to each emulator, which spawns [`CloudWatch::run`] once, hands over the requests
+//! of CloudWatch's three protocols, and `POST /_emulator/alarms`.
 
 mod codec;
 

@@ -1,8 +1,7 @@
 //! Where notifications end: SNS `Publish` and EventBridge `PutEvents`, keeping what they were sent so that a test can look
 //! at it, and refusing it when told to.
 //!
-//! For the emulator's routing: one [`Sinks`] belongs to each emulator; requests that `wire::identify` gives to
-//! `Service::Sns` and `Service::EventBridge` go to [`Sinks::handle`].
+//! One [`Sinks`] belongs to each emulator, which hands over the requests of both services.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
