@@ -1,1 +1,7 @@
-//! Skeleton.
+//! Scenarios: the shipped definition and the shipped handlers against the emulated service, in virtual time, with an
+//! independent checker of the safety rules behind each.
+
+pub mod catalogue;
+pub mod checker;
+pub mod scenario;
+pub mod world;

@@ -1,0 +1,360 @@
+//! A scenario: an application, what happens to it and around it, the deployments that are run meanwhile, and for each the
+//! outcome it must have and exactly the changing calls that it may make, in order. Scenarios are data, so that the tests,
+//! the demo and the simulator run the same ones.
+
+use std::fmt::Write as _;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use asl::{ExecutionResult, Stop};
+use emulator::record::{Call, Event};
+use emulator::simulated::Behaviour;
+use emulator::{Fault, RecordEntry};
+use jiff::Timestamp;
+use lifecycle::report::{Outcome, Report};
+use serde_json::{Value, json};
+
+use crate::checker::{ExecutionTrace, Observed, Violation, check};
+use crate::world::{App, BUCKET, OPERATOR, World};
+
+/// Something that happens to the application or around it.
+#[derive(Debug, Clone)]
+pub enum Happening {
+    /// From now on something goes wrong with the service.
+    Fault(Fault),
+    /// Nothing goes wrong with the service any more.
+    NoFaults,
+    /// The service patches the application for so many seconds.
+    Maintenance(u64),
+    /// The service scales the application to this parallelism.
+    Autoscale(u32),
+    /// A machine of the application dies.
+    LoseTaskManager,
+    /// An object is put into the code bucket.
+    PutCode {
+        /// Its key.
+        key: &'static str,
+        /// What the code does.
+        behaviour: Behaviour,
+    },
+    /// An object is deleted from the code bucket, with all its versions.
+    DeleteCode(&'static str),
+    /// An alarm changes its state.
+    Alarm {
+        /// Its name.
+        name: &'static str,
+        /// The new state.
+        state: emulator::cloudwatch::AlarmState,
+    },
+    /// Somebody makes a call of kinesisanalyticsv2 by hand. The members `ApplicationName` and, where it is null,
+    /// `CurrentApplicationVersionId` are filled in.
+    ByHand {
+        /// The operation.
+        operation: &'static str,
+        /// Its body.
+        body: Value,
+    },
+    /// So many manual snapshots are taken, one after the other.
+    Snapshots(usize),
+}
+
+/// A deployment to run, and what must come of it.
+#[derive(Debug, Clone)]
+pub struct Planned {
+    /// Seconds after the scenario's beginning.
+    pub at_seconds: u64,
+    /// New code, put at `<application>-<n>.jar` and pinned to its object version; none leaves the code as it is.
+    pub code: Option<Behaviour>,
+    /// The rest of the input. `application` is filled in, and the code is merged into `update`.
+    pub input: Value,
+    /// Seconds after which the execution is aborted, if it is.
+    pub abort_after_seconds: Option<u64>,
+    /// What must come of it; none where it is aborted.
+    pub outcome: Option<Outcome>,
+    /// The changing calls that it may make, in order: the operation's name, with ` (refused)` where it was not done and
+    /// ` (answer lost)` where it was done but answered with a failure.
+    pub calls: Vec<&'static str>,
+}
+
+/// A scenario.
+#[derive(Debug, Clone)]
+pub struct Scenario {
+    /// Its name, for the command line.
+    pub name: &'static str,
+    /// What it shows, in a sentence.
+    pub about: &'static str,
+    /// The application at the beginning.
+    pub app: App,
+    /// What happens, with the seconds after the scenario's beginning; those at 0 come before any deployment.
+    pub happenings: Vec<(u64, Happening)>,
+    /// The deployments.
+    pub deployments: Vec<Planned>,
+}
+
+/// A deployment that was run.
+#[derive(Debug)]
+pub struct Deployed {
+    /// What was planned.
+    pub planned: Planned,
+    /// What the execution left behind.
+    pub trace: ExecutionTrace,
+    /// How the execution ended.
+    pub result: ExecutionResult,
+    /// Its report, if it came to one.
+    pub report: Option<Report>,
+    /// The changing calls that it made, written as in [`Planned::calls`].
+    pub calls: Vec<String>,
+    /// All calls that it made, to AWS and to Flink.
+    pub all_calls: usize,
+}
+
+/// A scenario that was run.
+#[derive(Debug)]
+pub struct Run {
+    /// The deployments, as planned.
+    pub deployments: Vec<Deployed>,
+    /// What the emulator wrote down.
+    pub record: Vec<RecordEntry>,
+    /// Safety rules that were broken.
+    pub violations: Vec<Violation>,
+}
+
+impl Scenario {
+    /// Runs the scenario in virtual time, on a runtime of its own.
+    ///
+    /// # Errors
+    /// When the world could not be set up, or the engine did not take an execution.
+    pub fn run(&self) -> Result<Run, String> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .start_paused(true)
+            .build()
+            .map_err(|error| error.to_string())?;
+        let logs = Logs::default();
+        let writer = logs.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .json()
+            .with_max_level(tracing::Level::DEBUG)
+            .with_writer(move || writer.clone())
+            .finish();
+        tracing::subscriber::with_default(subscriber, || runtime.block_on(self.play(&logs)))
+    }
+
+    async fn play(&self, logs: &Logs) -> Result<Run, String> {
+        let world = Arc::new(World::new(1));
+        world.create(&self.app).await?;
+        logs.take();
+        for (_, happening) in self.happenings.iter().filter(|(at, _)| *at == 0) {
+            happen(&world, self.app.name, happening).await?;
+        }
+        let later: Vec<_> = self.happenings.iter().filter(|(at, _)| *at > 0).cloned().collect();
+        let name = self.app.name;
+        let around = tokio::spawn(happen_later(Arc::clone(&world), name, later));
+        let mut running = Vec::new();
+        for (index, planned) in self.deployments.iter().enumerate() {
+            let execution = format!("{}-{}", self.name, index + 1);
+            running.push(tokio::spawn(deploy(Arc::clone(&world), name, execution, index + 2, planned.clone())));
+        }
+        let mut ended = Vec::new();
+        for deployment in running {
+            ended.push(deployment.await.map_err(|error| error.to_string())??);
+        }
+        around.await.map_err(|error| error.to_string())??;
+        let logged = logs.take();
+        let record = world.emulator.record();
+        let mut traces: Vec<ExecutionTrace> = Vec::new();
+        let mut deployments = Vec::new();
+        for (planned, mut trace, result) in ended {
+            trace.texts.extend(logged.iter().cloned());
+            let report = result
+                .output
+                .clone()
+                .or_else(|| result.cause.as_deref().and_then(|cause| serde_json::from_str(cause).ok()))
+                .and_then(|report| serde_json::from_value(report).ok());
+            let own: Vec<&Call> = calls_of(&record, &trace.principal).collect();
+            let calls = own.iter().filter(|call| call.mutating && is_change(call)).map(|call| told(call)).collect();
+            traces.push(trace.clone());
+            deployments.push(Deployed { planned, trace, result, report, calls, all_calls: own.len() });
+        }
+        let secrets: Vec<String> = self.app.properties.iter().map(|(_, value)| (*value).to_owned()).collect();
+        let violations = check(&Observed { record: &record, executions: &traces, secrets: &secrets });
+        Ok(Run { deployments, record, violations })
+    }
+}
+
+impl Run {
+    /// What is not as the scenario demands; empty when all is well.
+    pub fn mismatches(&self) -> Vec<String> {
+        let mut mismatches: Vec<String> =
+            self.violations.iter().map(|violation| format!("rule {}: {}", violation.rule, violation.what)).collect();
+        for deployed in &self.deployments {
+            let name = &deployed.trace.name;
+            let outcome = deployed.report.as_ref().map(|report| report.outcome);
+            if outcome != deployed.planned.outcome {
+                let cause = deployed.result.cause.as_deref().unwrap_or_default();
+                let error = deployed.result.error.as_deref().unwrap_or_default();
+                let planned = deployed.planned.outcome;
+                mismatches.push(format!("{name}: outcome {outcome:?} instead of {planned:?} ({error} {cause})"));
+            }
+            if deployed.calls != deployed.planned.calls {
+                mismatches.push(format!("{name}: calls {:?} instead of {:?}", deployed.calls, deployed.planned.calls));
+            }
+        }
+        mismatches
+    }
+
+    /// The events of the reports, a line each, for whoever looks into a mismatch.
+    pub fn story(&self) -> String {
+        let mut story = String::new();
+        for deployed in &self.deployments {
+            let began = deployed.trace.started_at;
+            let _ = writeln!(story, "{}: {:?}", deployed.trace.name, deployed.report.as_ref().map(|report| &report.summary));
+            for event in deployed.report.iter().flat_map(|report| &report.events) {
+                let _ = writeln!(story, "  {:>6} s  {}", event.at.duration_since(began).as_secs(), event.what);
+            }
+        }
+        story
+    }
+}
+
+/// The calls that one principal made, in order.
+pub fn calls_of<'record>(record: &'record [RecordEntry], principal: &str) -> impl Iterator<Item = &'record Call> {
+    record.iter().filter_map(move |entry| match &entry.event {
+        Event::Call(call) if call.principal.as_deref() == Some(principal) => Some(call),
+        _ => None,
+    })
+}
+
+/// Calls that change the application; a presigned URL changes nothing.
+fn is_change(call: &Call) -> bool {
+    call.operation != "CreateApplicationPresignedUrl"
+}
+
+fn told(call: &Call) -> String {
+    let forced = call.request.get("Force").and_then(Value::as_bool) == Some(true);
+    let name = if forced { format!("{} by force", call.operation) } else { call.operation.clone() };
+    match (call.done, (200..300).contains(&call.status)) {
+        (true, true) => name,
+        (true, false) => format!("{name} (answer lost)"),
+        (false, _) => format!("{name} (refused)"),
+    }
+}
+
+async fn deploy(
+    world: Arc<World>,
+    application: &'static str,
+    execution: String,
+    number: usize,
+    planned: Planned,
+) -> Result<(Planned, ExecutionTrace, ExecutionResult), String> {
+    world.clock.sleep(Duration::from_secs(planned.at_seconds)).await;
+    let mut input = planned.input.clone();
+    if input.is_object() && input.get("application").is_none() {
+        input["application"] = json!(application);
+    }
+    if let Some(behaviour) = &planned.code {
+        let key = format!("{application}-{number}.jar");
+        let version = world.put_code(&key, behaviour);
+        input["update"]["ApplicationConfigurationUpdate"]["ApplicationCodeConfigurationUpdate"] = json!({
+            "CodeContentUpdate": { "S3ContentLocationUpdate": {
+                "BucketARNUpdate": format!("arn:aws:s3:::{BUCKET}"), "FileKeyUpdate": key, "ObjectVersionUpdate": version } } });
+    }
+    let abort_after = planned.abort_after_seconds.map(Duration::from_secs);
+    let clock = world.clock.clone();
+    let stop = async move {
+        match abort_after {
+            Some(duration) => clock.sleep(duration).await,
+            None => std::future::pending().await,
+        }
+        Stop::default()
+    };
+    let (trace, result) = world.deploy(&execution, input, stop).await?;
+    Ok((planned, trace, result))
+}
+
+async fn happen_later(
+    world: Arc<World>,
+    application: &'static str,
+    happenings: Vec<(u64, Happening)>,
+) -> Result<(), String> {
+    let began = world.clock.now();
+    for (at, happening) in happenings {
+        world.clock.sleep(until(&world, began, at)).await;
+        happen(&world, application, &happening).await?;
+    }
+    Ok(())
+}
+
+fn until(world: &World, began: Timestamp, at_seconds: u64) -> Duration {
+    let passed = Duration::try_from(world.clock.now().duration_since(began)).unwrap_or_default();
+    Duration::from_secs(at_seconds).saturating_sub(passed)
+}
+
+async fn happen(world: &World, application: &str, happening: &Happening) -> Result<(), String> {
+    let emulator = &world.emulator;
+    match happening {
+        Happening::Fault(fault) => emulator.inject(fault.clone()),
+        Happening::NoFaults => emulator.clear_faults(),
+        Happening::Maintenance(seconds) => emulator
+            .maintenance(application, Duration::from_secs(*seconds))
+            .map_err(|error| error.to_string())?,
+        Happening::Autoscale(parallelism) => {
+            emulator.autoscale(application, *parallelism).map_err(|error| error.to_string())?;
+        }
+        Happening::LoseTaskManager => {
+            emulator.lose_task_manager(application).await.map_err(|error| error.to_string())?;
+        }
+        Happening::PutCode { key, behaviour } => {
+            world.put_code(key, behaviour);
+        }
+        Happening::DeleteCode(key) => emulator.code().delete_all_versions(BUCKET, key),
+        Happening::Alarm { name, state } => emulator.cloudwatch().set_alarm_state(name, *state),
+        Happening::ByHand { operation, body } => by_hand(world, application, operation, body).await?,
+        Happening::Snapshots(count) => {
+            for index in 0..*count {
+                let name = format!("manual-{index:04}");
+                let body = json!({ "ApplicationName": application, "SnapshotName": name });
+                world.call(OPERATOR, "CreateApplicationSnapshot", &body).await?;
+                world.clock.sleep(Duration::from_secs(30)).await;
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn by_hand(world: &World, application: &str, operation: &str, body: &Value) -> Result<(), String> {
+    let mut body = body.clone();
+    let named = json!({ "ApplicationName": application });
+    body["ApplicationName"] = named["ApplicationName"].clone();
+    if body.get("CurrentApplicationVersionId").is_some_and(Value::is_null) || operation == "DeleteApplication" {
+        let detail = world.call(OPERATOR, "DescribeApplication", &named).await?;
+        if operation == "DeleteApplication" {
+            body["CreateTimestamp"] = detail["ApplicationDetail"]["CreateTimestamp"].clone();
+        } else {
+            body["CurrentApplicationVersionId"] = detail["ApplicationDetail"]["ApplicationVersionId"].clone();
+        }
+    }
+    world.call(OPERATOR, operation, &body).await.map(|_| ())
+}
+
+/// Log lines, kept in memory.
+#[derive(Debug, Clone, Default)]
+struct Logs(Arc<Mutex<Vec<u8>>>);
+
+impl Logs {
+    fn take(&self) -> Vec<String> {
+        let bytes = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        String::from_utf8_lossy(&bytes).lines().map(str::to_owned).collect()
+    }
+}
+
+impl std::io::Write for Logs {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,339 @@
+//! A world for one scenario: the emulated service with one application, the shipped definition run by our own engine, and
+//! the shipped handlers behind it. All of it in one process and in virtual time, so that an hour passes in milliseconds.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use asl::{Engine, Event, EventKind, ExecutionInput, ExecutionResult, Observer, StateMachine, Stop, TaskError, TaskHandler};
+use async_trait::async_trait;
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_sdk_kinesisanalyticsv2::config::{Credentials, SharedCredentialsProvider};
+use bytes::Bytes;
+use clock::Clock;
+use emulator::simulated::{Behaviour, SimulatedDataPlane};
+use emulator::{Emulator, EmulatorConfig, InProcessHttp};
+use handler::{Environment, Error, invoke};
+use jiff::Timestamp;
+use managed_flink::{BoxFuture, Endpoint, FlinkResponse, FlinkTransport, ManagedFlink, SecretUrl, TransportError};
+use notify::Notifier;
+use serde_json::{Value, json};
+
+use crate::checker::ExecutionTrace;
+
+/// The shipped definition.
+const DEPLOY: &str = include_str!("../../statemachine/deploy.asl.json");
+/// Names in the definition's `DefinitionSubstitutions`, and the Lambda behind each.
+pub const FUNCTIONS: [(&str, &str); 8] = [
+    ("SubmitUpdateFunction", "submit-update"),
+    ("CheckOperationFunction", "check-operation"),
+    ("CheckSubtasksFunction", "check-subtasks"),
+    ("DecideRollbackFunction", "decide-rollback"),
+    ("RollBackFunction", "roll-back"),
+    ("ForceStopFunction", "force-stop"),
+    ("RestoreFunction", "restore"),
+    ("NotifyFunction", "notify"),
+];
+/// Who creates applications and does what people do by hand.
+pub const OPERATOR: &str = "OPERATOR";
+/// Where outcomes are told.
+pub const TOPIC: &str = "arn:aws:sns:us-east-1:123456789012:deployments";
+/// Where outcomes are put.
+pub const BUS: &str = "deployments";
+/// The bucket of the applications' code.
+pub const BUCKET: &str = "code";
+
+/// The shipped definition, ready to run; the function names are the Lambdas' own.
+///
+/// # Panics
+/// When the shipped definition is not one, which a test of its own finds.
+#[expect(clippy::expect_used, reason = "the definition is part of this binary")]
+pub fn deploy_machine() -> StateMachine {
+    let substitutions = FUNCTIONS.map(|(name, function)| (name.to_owned(), function.to_owned()));
+    StateMachine::parse(DEPLOY, &BTreeMap::from(substitutions)).expect("the shipped definition is valid")
+}
+
+/// An application as a scenario finds it.
+#[derive(Debug, Clone)]
+pub struct App {
+    /// Its name.
+    pub name: &'static str,
+    /// Its runtime.
+    pub runtime: &'static str,
+    /// What its code does.
+    pub behaviour: Behaviour,
+    /// Whether it is started before the scenario begins.
+    pub is_running: bool,
+    /// Whether the service takes snapshots.
+    pub snapshots_enabled: bool,
+    /// Whether the service answers failed operations by itself.
+    pub system_rollback: bool,
+    /// Seconds between checkpoints; none when checkpointing is off.
+    pub checkpoint_seconds: Option<u32>,
+    /// Runtime properties of the group `app`; the values are secrets.
+    pub properties: Vec<(&'static str, &'static str)>,
+}
+
+impl Default for App {
+    fn default() -> Self {
+        Self {
+            name: "orders",
+            runtime: "FLINK-1_20",
+            behaviour: Behaviour::healthy(),
+            is_running: true,
+            snapshots_enabled: true,
+            system_rollback: false,
+            checkpoint_seconds: Some(60),
+            properties: vec![("db.password", "correct-horse-battery-staple"), ("region", "eu-central-1")],
+        }
+    }
+}
+
+/// The world.
+pub struct World {
+    /// Its time.
+    pub clock: Clock,
+    /// The service.
+    pub emulator: Emulator,
+    machine: StateMachine,
+    seed: u64,
+}
+
+impl World {
+    /// A world at noon of a working day, without applications. Needs a tokio runtime, in virtual time as a rule.
+    pub fn new(seed: u64) -> Self {
+        let noon = Timestamp::from_second(1_767_355_200).unwrap_or(Timestamp::UNIX_EPOCH);
+        let clock = Clock::starting_at(noon, 1);
+        let data_plane = Arc::new(SimulatedDataPlane::new(clock.clone(), seed));
+        let config = EmulatorConfig { seed, ..EmulatorConfig::new(clock.clone(), data_plane) };
+        Self { clock, emulator: Emulator::new(config), machine: deploy_machine(), seed }
+    }
+
+    /// Puts code into the bucket and returns its object version.
+    pub fn put_code(&self, key: &str, behaviour: &Behaviour) -> String {
+        self.emulator.code().put(BUCKET, key, behaviour.to_content())
+    }
+
+    /// A call of kinesisanalyticsv2 by hand, as somebody.
+    ///
+    /// # Errors
+    /// The error's code and text.
+    pub async fn call(&self, principal: &str, operation: &str, body: &Value) -> Result<Value, String> {
+        let credential = format!("AWS4-HMAC-SHA256 Credential={principal}/20260102/us-east-1/kinesisanalytics/aws4_request");
+        let request = http::Request::post("https://kinesisanalytics.us-east-1.amazonaws.com/")
+            .header("content-type", "application/x-amz-json-1.1")
+            .header("x-amz-target", format!("KinesisAnalytics_20180523.{operation}"))
+            .header("authorization", credential)
+            .body(Bytes::from(body.to_string()))
+            .map_err(|error| error.to_string())?;
+        let response = self.emulator.handle(request).await;
+        let text = String::from_utf8_lossy(response.body()).into_owned();
+        if response.status().is_success() {
+            Ok(serde_json::from_str(&text).unwrap_or_default())
+        } else {
+            Err(format!("{operation}: {text}"))
+        }
+    }
+
+    /// The application's status.
+    ///
+    /// # Errors
+    /// When there is none of that name.
+    pub async fn status(&self, application: &str) -> Result<String, String> {
+        let described = self.call(OPERATOR, "DescribeApplication", &json!({ "ApplicationName": application })).await?;
+        Ok(described["ApplicationDetail"]["ApplicationStatus"].as_str().unwrap_or_default().to_owned())
+    }
+
+    /// Waits until the application has this status.
+    ///
+    /// # Errors
+    /// When it has not within an hour.
+    pub async fn wait_for(&self, application: &str, status: &str) -> Result<(), String> {
+        for _ in 0..3_600 {
+            if self.status(application).await? == status {
+                return Ok(());
+            }
+            self.clock.sleep(Duration::from_secs(1)).await;
+        }
+        Err(format!("{application} is not {status} after an hour"))
+    }
+
+    /// Creates an application with its first code, `<name>-1.jar`, and starts it if it is to run. A running one has run for
+    /// ten minutes when this returns.
+    ///
+    /// # Errors
+    /// When the emulator refuses.
+    pub async fn create(&self, app: &App) -> Result<(), String> {
+        let key = format!("{}-1.jar", app.name);
+        let version = self.put_code(&key, &app.behaviour);
+        let properties: serde_json::Map<String, Value> =
+            app.properties.iter().map(|(key, value)| ((*key).to_owned(), Value::from(*value))).collect();
+        let checkpoints = match app.checkpoint_seconds {
+            Some(seconds) => json!({ "ConfigurationType": "CUSTOM", "CheckpointingEnabled": true,
+                "CheckpointInterval": u64::from(seconds) * 1_000, "MinPauseBetweenCheckpoints": 1_000 }),
+            None => json!({ "ConfigurationType": "CUSTOM", "CheckpointingEnabled": false }),
+        };
+        let configuration = json!({
+            "ApplicationCodeConfiguration": { "CodeContentType": "ZIPFILE", "CodeContent": { "S3ContentLocation":
+                { "BucketARN": format!("arn:aws:s3:::{BUCKET}"), "FileKey": key, "ObjectVersion": version } } },
+            "FlinkApplicationConfiguration": {
+                "CheckpointConfiguration": checkpoints,
+                "ParallelismConfiguration": { "ConfigurationType": "CUSTOM", "Parallelism": 2, "ParallelismPerKPU": 1,
+                    "AutoScalingEnabled": false } },
+            "EnvironmentProperties": { "PropertyGroups": [
+                { "PropertyGroupId": "app", "PropertyMap": properties } ] },
+            "ApplicationSnapshotConfiguration": { "SnapshotsEnabled": app.snapshots_enabled },
+            "ApplicationSystemRollbackConfiguration": { "RollbackEnabled": app.system_rollback },
+        });
+        let create = json!({ "ApplicationName": app.name, "RuntimeEnvironment": app.runtime,
+            "ServiceExecutionRole": "arn:aws:iam::123456789012:role/orders", "ApplicationConfiguration": configuration });
+        self.call(OPERATOR, "CreateApplication", &create).await?;
+        self.wait_for(app.name, "READY").await?;
+        if app.is_running {
+            self.call(OPERATOR, "StartApplication", &json!({ "ApplicationName": app.name, "RunConfiguration": {
+                "ApplicationRestoreConfiguration": { "ApplicationRestoreType": "SKIP_RESTORE_FROM_SNAPSHOT" } } }))
+                .await?;
+            self.wait_for(app.name, "RUNNING").await?;
+            self.clock.sleep(Duration::from_mins(10)).await;
+        }
+        Ok(())
+    }
+
+    /// Clients that speak to the emulator in the process, as `principal`.
+    pub fn sdk(&self, principal: &str) -> SdkConfig {
+        let credentials = Credentials::new(principal, "secret", None, None, "scenario");
+        SdkConfig::builder()
+            .behavior_version(BehaviorVersion::v2026_01_12())
+            .region(Region::new("us-east-1"))
+            .credentials_provider(SharedCredentialsProvider::new(credentials))
+            .http_client(InProcessHttp::new(self.emulator.clone()))
+            .build()
+    }
+
+    /// The handlers as an execution of this name calls them.
+    pub fn functions(&self, principal: &str) -> Functions {
+        let sdk = self.sdk(principal);
+        let transport = Arc::new(InProcessTransport(InProcessHttp::new(self.emulator.clone())));
+        let environment = Environment {
+            topic_arn: Some(TOPIC.to_owned()),
+            event_bus: Some(BUS.to_owned()),
+            ..Environment::default()
+        };
+        Functions {
+            flink: ManagedFlink::new(&sdk, transport, Endpoint::Aws),
+            notifier: Notifier::new(&sdk, &environment),
+        }
+    }
+
+    /// Runs a deployment to its end, or until `stop`.
+    ///
+    /// # Errors
+    /// When the engine does not take the execution, as Step Functions would not.
+    pub async fn deploy(
+        &self,
+        name: &str,
+        input: Value,
+        stop: impl Future<Output = Stop> + Send,
+    ) -> Result<(ExecutionTrace, ExecutionResult), String> {
+        let texts = Texts::default();
+        let principal = name.to_owned();
+        let engine =
+            Engine::new(self.clock.clone(), Arc::new(self.functions(&principal)), Arc::new(texts.clone()), self.seed);
+        let started_at = self.clock.now();
+        let published_before = self.emulator.sinks().published().len();
+        let execution = ExecutionInput { name: name.to_owned(), input: input.clone() };
+        let result = engine.run_until(&self.machine, execution, stop).await.map_err(|error| error.to_string())?;
+        let mut texts = texts.take();
+        let published = self.emulator.sinks().published();
+        texts.extend(published.iter().skip(published_before).map(|published| format!("{published:?}")));
+        texts.extend([result.error.clone(), result.cause.clone()].into_iter().flatten());
+        let trace = ExecutionTrace {
+            name: name.to_owned(),
+            principal,
+            application: input["application"].as_str().unwrap_or_default().to_owned(),
+            input,
+            started_at,
+            ended_at: self.clock.now(),
+            status: result.status,
+            error: result.error.clone(),
+            cause: result.cause.clone(),
+            output: result.output.clone(),
+            texts,
+            was_aborted: result.status == asl::Status::Aborted,
+        };
+        Ok((trace, result))
+    }
+}
+
+/// Every text that Step Functions would keep of an execution, but for its own input.
+#[derive(Debug, Clone, Default)]
+struct Texts(Arc<Mutex<Vec<String>>>);
+
+impl Texts {
+    fn take(&self) -> Vec<String> {
+        std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn keep(&self, text: String) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(text);
+    }
+}
+
+impl Observer for Texts {
+    fn observe(&self, event: &Event<'_>) {
+        match event.kind {
+            EventKind::StateExited { output, .. } => self.keep(output.to_string()),
+            EventKind::TaskSucceeded { result, .. } => self.keep(result.to_string()),
+            EventKind::TaskFailed { error, cause, .. } => self.keep(format!("{error} {cause}")),
+            EventKind::Assigned { value, .. } => self.keep(value.to_string()),
+            _ => {}
+        }
+    }
+}
+
+/// Flink's REST API behind the emulator, in the process.
+#[derive(Debug)]
+struct InProcessTransport(InProcessHttp);
+
+impl FlinkTransport for InProcessTransport {
+    fn get<'a>(&'a self, url: &'a SecretUrl) -> BoxFuture<'a, Result<FlinkResponse, TransportError>> {
+        Box::pin(async move {
+            let answer = self.0.get(url.expose().as_str()).await;
+            let answered = |(status, body): (u16, Bytes)| FlinkResponse { status, body: body.to_vec() };
+            answer.map(answered).map_err(|error| TransportError::Connection { why: error.to_string() })
+        })
+    }
+}
+
+/// The shipped handlers, in the process.
+pub struct Functions {
+    flink: ManagedFlink,
+    notifier: Notifier,
+}
+
+#[async_trait]
+impl TaskHandler for Functions {
+    async fn invoke(&self, function_name: &str, payload: Value) -> Result<Value, TaskError> {
+        let (flink, event) = (&self.flink, payload);
+        let result = match function_name {
+            "submit-update" => invoke(flink, &async |f: &_, e| submit_update::submit_update(f, e).await, event).await,
+            "check-operation" => invoke(flink, &async |f: &_, e| check_operation::check_operation(f, e).await, event).await,
+            "check-subtasks" => invoke(flink, &async |f: &_, e| check_subtasks::check_subtasks(f, e).await, event).await,
+            "decide-rollback" => invoke(flink, &async |f: &_, e| decide_rollback::decide_rollback(f, e).await, event).await,
+            "roll-back" => invoke(flink, &async |f: &_, e| roll_back::roll_back(f, e).await, event).await,
+            "force-stop" => invoke(flink, &async |f: &_, e| force_stop::force_stop(f, e).await, event).await,
+            "restore" => invoke(flink, &async |f: &_, e| restore::restore(f, e).await, event).await,
+            "notify" => invoke(&self.notifier, &async |n: &_, e| notify::notify(n, e).await, event).await,
+            other => {
+                return Err(TaskError {
+                    error: "Lambda.ResourceNotFoundException".to_owned(),
+                    cause: format!("there is no function {other}"),
+                });
+            }
+        };
+        result.map_err(|error: Error| TaskError {
+            error: error.name().to_owned(),
+            cause: json!({ "errorType": error.name(), "errorMessage": error.to_string() }).to_string(),
+        })
+    }
+}
