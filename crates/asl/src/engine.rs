@@ -15,7 +15,7 @@ use crate::definition::{
     CAUSE_CHARACTERS, Catcher, Choice, ERROR_CHARACTERS, Exit, Fail, Kind, MOST_SECONDS, Results, Retrier, State,
     StateMachine, Task, Wait, WaitUntil, rfc3339,
 };
-use crate::evaluation::{Scope, Template, Variable, Variables, unexpected_type};
+use crate::evaluation::{ContextObject, Scope, Template, Variable, Variables, unexpected_type};
 use crate::events::{Event, EventKind, Observer};
 use crate::failure::{DATA_LIMIT_EXCEEDED, Failure, NO_CHOICE_MATCHED, RUNTIME, TIMEOUT, matches};
 use crate::json::{Extent, extent, size};
@@ -34,8 +34,8 @@ const LEVELS: usize = 200;
 const EXECUTION_SECONDS: u64 = 31_536_000;
 /// The longest execution name, in characters.
 const NAME_CHARACTERS: usize = 80;
-/// Whose state machine it is, for the ARNs of the context object: the account of the service's own examples.
-const ACCOUNT: &str = "us-east-1:123456789012";
+/// The region and account for the ARNs of the context object: those of the service's own examples.
+const OWNER: (&str, &str) = ("us-east-1", "123456789012");
 
 /// Runs the functions that Tasks call.
 #[async_trait]
@@ -241,6 +241,7 @@ impl Engine {
         start: Redrive,
         stop: impl Future<Output = Stop> + Send,
     ) -> ExecutionResult {
+        let context = Constants::of(machine, &start);
         let Redrive { name, input, started, redrives, position, variables, tally } = start;
         let generator = Generator::for_execution(self.seed, &name, redrives);
         let mut run = Run {
@@ -253,6 +254,7 @@ impl Engine {
             position,
             variables,
             generator,
+            context,
             tally,
             entered: Entered { at: started, event: 0 },
         };
@@ -313,6 +315,35 @@ struct Extras<'a> {
     retries: u64,
 }
 
+/// The parts of the context object that stay the same in all states.
+struct Constants {
+    execution: Value,
+    state_machine: Value,
+}
+
+impl Constants {
+    fn of(machine: &StateMachine, execution: &Redrive) -> Self {
+        let Redrive { name, input, started, redrives, .. } = execution;
+        let machine = &machine.name;
+        let (region, account) = OWNER;
+        let owner = format!("{region}:{account}");
+        Self {
+            execution: json!({
+                "Id": format!("arn:aws:states:{owner}:execution:{machine}:{name}"),
+                "Input": &**input,
+                "Name": name,
+                "RedriveCount": redrives,
+                "RoleArn": format!("arn:aws:iam::{account}:role/{machine}"),
+                "StartTime": format!("{started:.3}"),
+            }),
+            state_machine: json!({
+                "Id": format!("arn:aws:states:{owner}:stateMachine:{machine}"),
+                "Name": machine,
+            }),
+        }
+    }
+}
+
 /// An execution under way.
 struct Run<'a> {
     engine: &'a Engine,
@@ -324,6 +355,7 @@ struct Run<'a> {
     position: Position,
     variables: Variables,
     generator: Generator,
+    context: Constants,
     tally: Tally,
     entered: Entered,
 }
@@ -567,7 +599,18 @@ impl Run<'_> {
         extras: Extras<'_>,
         evaluate: impl FnOnce(&Scope<'_>) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
-        let context = LazyCell::new(|| self.context(state, extras.retries));
+        let at_state = LazyCell::new(|| {
+            json!({
+                "EnteredTime": format!("{:.3}", self.entered.at),
+                "Name": &state.name,
+                "RetryCount": extras.retries,
+            })
+        });
+        let context = ContextObject {
+            execution: &self.context.execution,
+            state: &at_state,
+            state_machine: &self.context.state_machine,
+        };
         let generator = Cell::new(self.generator);
         let evaluated = evaluate(&Scope {
             input: &self.position.input,
@@ -587,30 +630,6 @@ impl Run<'_> {
                 Err(self.located(state, failure))
             }
         }
-    }
-
-    fn context(&self, state: &State, retries: u64) -> Arc<Value> {
-        let machine = &self.machine.name;
-        let name = &self.name;
-        Arc::new(json!({
-            "Execution": {
-                "Id": format!("arn:aws:states:{ACCOUNT}:execution:{machine}:{name}"),
-                "Input": &*self.execution_input,
-                "Name": name,
-                "RedriveCount": self.redrives,
-                "RoleArn": format!("arn:aws:iam::{}:role/{machine}", &ACCOUNT["us-east-1:".len()..]),
-                "StartTime": format!("{:.3}", self.started),
-            },
-            "State": {
-                "EnteredTime": format!("{:.3}", self.entered.at),
-                "Name": &state.name,
-                "RetryCount": retries,
-            },
-            "StateMachine": {
-                "Id": format!("arn:aws:states:{ACCOUNT}:stateMachine:{machine}"),
-                "Name": machine,
-            },
-        }))
     }
 
     /// Says in a failure's cause where it happened, as the service does for those that it raises itself.

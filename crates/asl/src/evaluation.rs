@@ -12,7 +12,7 @@ use jsonata_core::value::JValue;
 use serde_json::{Map, Number, Value};
 use sha2::{Digest, Sha256, Sha384, Sha512};
 
-use crate::expression::{Available, Expression, HostFunction, Needs, Part, Reference, Root, delimited};
+use crate::expression::{Available, Expression, Fields, HostFunction, Needs, Part, Reference, Root, delimited};
 use crate::failure::{Failure, QUERY_EVALUATION_ERROR};
 use crate::random::Generator;
 
@@ -38,20 +38,43 @@ pub(crate) struct Scope<'a> {
     pub(crate) input: &'a Arc<Value>,
     pub(crate) result: Option<&'a Arc<Value>>,
     pub(crate) error_output: Option<&'a Arc<Value>>,
-    /// The context object, made when an expression first reads it.
-    pub(crate) context: &'a dyn Deref<Target = Arc<Value>>,
+    pub(crate) context: &'a ContextObject<'a>,
     pub(crate) variables: &'a Variables,
     pub(crate) generator: &'a Cell<Generator>,
     pub(crate) now: Timestamp,
 }
 
+/// The context object in its parts: most expressions read one field, and most parts stay the same.
+pub(crate) struct ContextObject<'a> {
+    pub(crate) execution: &'a Value,
+    /// Made when an expression first reads it.
+    pub(crate) state: &'a dyn Deref<Target = Value>,
+    pub(crate) state_machine: &'a Value,
+}
+
+impl ContextObject<'_> {
+    fn objects(&self) -> [(&'static str, &Value); 3] {
+        [("Execution", self.execution), ("State", self.state), ("StateMachine", self.state_machine)]
+    }
+
+    fn object(&self, name: &str) -> Option<&Value> {
+        match name {
+            "Execution" => Some(self.execution),
+            "State" => Some(self.state),
+            "StateMachine" => Some(self.state_machine),
+            _ => None,
+        }
+    }
+}
+
 impl Scope<'_> {
+    /// A part of `$states` that exists here, other than the context.
     fn part(&self, part: Part) -> Option<&Arc<Value>> {
         match part {
             Part::Input => Some(self.input),
             Part::Result => self.result,
             Part::ErrorOutput => self.error_output,
-            Part::Context => Some(&**self.context),
+            Part::Context => None,
         }
     }
 }
@@ -312,8 +335,12 @@ fn root<'a>(scope: &'a Scope<'_>, root: &Root) -> Option<&'a Arc<Value>> {
 /// Follows a reference through objects. Nothing comes of it where `JSONata` has rules of its own (arrays, and what is
 /// not there), which are left to the evaluator.
 fn follow<'a>(scope: &'a Scope<'_>, reference: &Reference) -> Option<&'a Value> {
-    let mut value: &Value = root(scope, &reference.root)?;
-    for field in &reference.fields {
+    let mut fields = reference.fields.iter();
+    let mut value: &Value = match &reference.root {
+        Root::Part(Part::Context) => scope.context.object(fields.next()?)?,
+        other => root(scope, other)?,
+    };
+    for field in fields {
         value = value.as_object()?.get(field)?;
     }
     Some(value)
@@ -321,8 +348,16 @@ fn follow<'a>(scope: &'a Scope<'_>, reference: &Reference) -> Option<&'a Value> 
 
 fn evaluator(scope: &Scope<'_>, needs: &Needs) -> Result<(Evaluator, Rc<Cell<Generator>>), EvaluatorError> {
     let mut context = Context::new();
-    let parts =
-        needs.parts.iter().filter_map(|part| Some((part.name().to_owned(), to_jsonata(scope.part(*part)?)))).collect();
+    let parts = needs.parts.iter().filter_map(|(part, fields)| {
+        let value = match part {
+            Part::Context => JValue::object(
+                scope.context.objects().into_iter().map(|(name, value)| (name.to_owned(), to_jsonata(value))).collect(),
+            ),
+            part => some_to_jsonata(scope.part(*part)?, fields),
+        };
+        Some((part.name().to_owned(), value))
+    });
+    let parts = parts.collect();
     context.bind("states".to_owned(), JValue::object(parts));
     for name in &needs.variables {
         if let Some(variable) = scope.variables.get(name) {
@@ -438,6 +473,17 @@ fn range(arguments: &[JValue]) -> HostFnResult {
     #[expect(clippy::cast_possible_truncation, reason = "checked to be in [0, 360145)")]
     let last = steps as i32;
     Ok(JValue::sequence((0..=last).map(|index| JValue::from_f64(start + f64::from(index) * step)).collect()))
+}
+
+/// What an expression reads of a value.
+fn some_to_jsonata(value: &Value, fields: &Fields) -> JValue {
+    match (value, fields) {
+        (Value::Object(object), Fields::Some(names)) => {
+            let read = names.iter().filter_map(|name| Some((name.clone(), to_jsonata(object.get(name)?))));
+            JValue::object(read.collect())
+        }
+        (value, _) => to_jsonata(value),
+    }
 }
 
 fn to_jsonata(value: &Value) -> JValue {

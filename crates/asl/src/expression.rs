@@ -1,7 +1,7 @@
 //! Expressions in `JSONata` as Step Functions takes them: parsed once, with what they read (`$states` parts, variables,
 //! added functions) worked out and checked when the definition is read, so that running one binds no more than it needs.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use jsonata_core::ast::{AstNode, BinaryOp, PathStep, Stage};
 use jsonata_core::parser;
@@ -129,17 +129,41 @@ const CONTEXT: [(&str, &[&str]); 3] = [
     ("StateMachine", &["Id", "Name"]),
 ];
 
+/// What expressions read of a part of `$states`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Fields {
+    /// All of it, or what cannot be told beforehand.
+    All,
+    /// Only these fields, if it is an object.
+    Some(BTreeSet<String>),
+}
+
+impl Fields {
+    fn add(&mut self, other: Self) {
+        match (self, other) {
+            (Self::Some(fields), Self::Some(other)) => fields.extend(other),
+            (fields, _) => *fields = Self::All,
+        }
+    }
+}
+
 /// What one or several expressions read.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Needs {
-    pub(crate) parts: BTreeSet<Part>,
+    pub(crate) parts: BTreeMap<Part, Fields>,
     pub(crate) variables: BTreeSet<String>,
     pub(crate) functions: BTreeSet<HostFunction>,
 }
 
 impl Needs {
+    fn read(&mut self, part: Part, fields: Fields) {
+        self.parts.entry(part).or_insert_with(|| Fields::Some(BTreeSet::new())).add(fields);
+    }
+
     pub(crate) fn add(&mut self, other: &Self) {
-        self.parts.extend(&other.parts);
+        for (part, fields) in &other.parts {
+            self.read(*part, fields.clone());
+        }
         self.variables.extend(other.variables.iter().cloned());
         self.functions.extend(&other.functions);
     }
@@ -197,13 +221,18 @@ impl Expression {
     pub(crate) fn compile(source: &str, available: Available<'_>) -> Result<Self, String> {
         let tree = parser::parse(source).map_err(|error| format!("{source:?} is not JSONata: {error}"))?;
         let mut local = HashSet::new();
+        let mut reads_parents = false;
         walk(&tree, true, &mut |node, _| {
             bindings(node, &mut local);
+            reads_parents |= matches!(node, AstNode::Parent(_));
             Ok(())
         })?;
         let mut needs = Needs::default();
         walk(&tree, true, &mut |node, top_level| inspect(node, top_level, available, &local, &mut needs))
             .map_err(|problem| format!("{source:?}: {problem}"))?;
+        if reads_parents {
+            needs.parts.values_mut().for_each(|fields| *fields = Fields::All);
+        }
         let reference = plain_reference(&tree, &needs);
         Ok(Self { source: source.to_owned(), tree, reference, needs })
     }
@@ -254,12 +283,11 @@ fn inspect(
             Ok(())
         }
         AstNode::Variable(name) if name == "states" => {
-            needs.parts.extend([Part::Input, Part::Context]);
-            if available.result {
-                needs.parts.insert(Part::Result);
-            }
-            if available.error_output {
-                needs.parts.insert(Part::ErrorOutput);
+            let parts = [Some(Part::Input), Some(Part::Context)];
+            let present =
+                [available.result.then_some(Part::Result), available.error_output.then_some(Part::ErrorOutput)];
+            for part in parts.into_iter().chain(present).flatten() {
+                needs.read(part, Fields::All);
             }
             Ok(())
         }
@@ -303,7 +331,7 @@ fn states_path(steps: &[PathStep], available: Available<'_>, needs: &mut Needs) 
     if !is_states(first) {
         return Ok(());
     }
-    let Some(AstNode::Name(field)) = rest.first().map(|step| &step.node) else {
+    let Some(AstNode::Name(field)) = rest.first().filter(|_| first.stages.is_empty()).map(|step| &step.node) else {
         return inspect(&first.node, true, available, &HashSet::new(), needs);
     };
     let part = Part::named(field).ok_or_else(|| format!("$states has no field {field}"))?;
@@ -313,11 +341,17 @@ fn states_path(steps: &[PathStep], available: Available<'_>, needs: &mut Needs) 
             Err("$states.errorOutput exists in a Catch's Output and Assign only".to_owned())
         }
         Part::Context => {
-            needs.parts.insert(part);
+            needs.read(part, Fields::All);
             context_path(&rest[1..])
         }
         Part::Input | Part::Result | Part::ErrorOutput => {
-            needs.parts.insert(part);
+            let fields = match rest.get(1).map(|step| &step.node) {
+                Some(AstNode::Name(field)) if rest[0].stages.is_empty() && !rest[0].is_tuple => {
+                    Fields::Some(BTreeSet::from([field.clone()]))
+                }
+                _ => Fields::All,
+            };
+            needs.read(part, fields);
             Ok(())
         }
     }

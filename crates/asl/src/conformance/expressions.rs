@@ -47,6 +47,12 @@ async fn values() {
         ("$states.input.absent ?? 'default'", json!("default")),
         ("$sum([])", json!(0)),
         ("$states.input.object.a.b", json!({ "c": true })),
+        ("$states.input.object.a.%.%.tiny", json!(0.1)),
+        ("$states.input.names[n = $states.input.single.n].n", json!("a")),
+        ("$count($keys($states.input))", json!(10)),
+        ("$states.context.Execution.Input.single.n", json!("a")),
+        ("$keys($states.context)", json!(["Execution", "State", "StateMachine"])),
+        ("$keys($states)", json!(["input", "context"])),
         ("$states.input.large", json!(9_007_199_254_740_991_u64)),
         ("$states.input.large - 1", json!(9_007_199_254_740_990_u64)),
         ("$states.input.tiny + 0.2", json!(0.1 + 0.2)),
@@ -136,6 +142,12 @@ async fn followed_references_give_what_the_evaluator_gives() {
         };
         assert_eq!(run(reference.clone()).await, run(format!("({reference})")).await, "{reference}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_input_that_is_an_array_is_mapped_over() {
+    let result = output("$states.input.n", json!([{ "n": 1 }, { "n": 2 }])).await;
+    assert_eq!(result.output, Some(json!([1, 2])));
 }
 
 #[tokio::test(start_paused = true)]
