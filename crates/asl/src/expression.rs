@@ -271,6 +271,11 @@ fn inspect(
         return Err("$states is reserved".to_owned());
     }
     match node {
+        // Step Functions evaluates JSONata 2.0.6; these came with 2.1.
+        AstNode::Binary { op: BinaryOp::Coalesce, .. } => {
+            Err("Step Functions does not know the operator ??".to_owned())
+        }
+        AstNode::Binary { op: BinaryOp::Default, .. } => Err("Step Functions does not know the operator ?:".to_owned()),
         AstNode::ParentVariable(_) => Err("reference to '$$' is not supported".to_owned()),
         AstNode::Name(name) if top_level => Err(format!("reference to '{name}' at the top level is not supported")),
         AstNode::Wildcard | AstNode::Descendant | AstNode::Parent(_) if top_level => {

@@ -6,7 +6,8 @@
 //! [`LambdaFunctions`] kills all processes. Should this process itself be killed, the functions find their Runtime API
 //! gone at the next poll or answer, and `lambda_runtime` then ends.
 //!
-//! Functions live in real time: do not use this on a tokio runtime whose time is paused.
+//! Functions live in real time: do not use this on a tokio runtime whose time is paused, and beside an engine with a
+//! fast clock give it a task clock ([`crate::Engine::with_task_clock`]).
 
 use std::collections::BTreeMap;
 use std::io;

@@ -46,7 +46,7 @@
 //! | Choice | `Choices` (`Condition`, `Next`, `Output`, `Assign`), `Default`; `Output` and `Assign` for the default | `Next` |
 //! | Pass, Succeed | `Output`; a Pass also `Assign` and `Next`/`End` | |
 //! | Fail | `Error`, `Cause` | texts over 256 and 32,768 characters |
-//! | expressions | `$states.input`, `.result`, `.errorOutput`, `.context` where each exists; variables; the built-in functions; `$hash` (SHA-2), `$parse`, `$partition`, `$random`, `$range`, `$uuid` | `$$`, and `$` or a field at the top level; `$eval`, `$shuffle`; unknown functions, variables that nothing sets, and parts of `$states` that are not there |
+//! | expressions | `$states.input`, `.result`, `.errorOutput`, `.context` where each exists; variables; the built-in functions; `$hash` (SHA-2), `$parse`, `$partition`, `$random`, `$range`, `$uuid` | `$$`, and `$` or a field at the top level; `??` and `?:` (the service has `JSONata` 2.0.6); `$eval`, `$shuffle`; unknown functions, variables that nothing sets, and parts of `$states` that are not there |
 //! | Map, Parallel | | yes |
 //!
 //! | of an execution | |

@@ -171,6 +171,8 @@ fn expressions() {
         ("1 %}", "does not begin it"),
         ("{%}", "is not a JSONata expression"),
         ("{% $eval('1') %}", "use $parse"),
+        ("{% $states.input.a ?? 1 %}", "does not know the operator ??"),
+        ("{% [$states.input.a ?: 1] %}", "does not know the operator ?:"),
         ("{% $shuffle([1, 2]) %}", "could not be repeated"),
         ("{% $nothing(1) %}", "there is no function $nothing"),
         ("{% string(1) %}", "with a $"),

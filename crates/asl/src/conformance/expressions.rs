@@ -43,8 +43,6 @@ async fn values() {
         ("$exists($states.input.nil)", json!(true)),
         ("$states.input.absent = 1", json!(false)),
         ("$states.input.absent ? 'yes' : 'no'", json!("no")),
-        ("$states.input.absent ?: 'default'", json!("default")),
-        ("$states.input.absent ?? 'default'", json!("default")),
         ("$sum([])", json!(0)),
         ("$states.input.object.a.b", json!({ "c": true })),
         ("$states.input.object.a.%.%.tiny", json!(0.1)),

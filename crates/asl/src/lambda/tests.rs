@@ -5,6 +5,7 @@ use std::process::ExitStatus;
 use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
 
 use super::*;
+use crate::{Engine, ExecutionInput, StateMachine, Unobserved};
 
 /// What the functions of these tests run: this test binary, as [`acts_as_a_function`].
 fn bootstrap() -> PathBuf {
@@ -47,6 +48,12 @@ async fn handle(event: LambdaEvent<Value>) -> Result<Value, Named> {
         Some("log") => {
             write(&mut std::io::stdout(), "to stdout");
             write(&mut std::io::stderr(), "to stderr");
+            Ok(Value::Null)
+        }
+        Some("late") => {
+            // After the caller is gone, which the test makes sure of by not waiting.
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            write(&mut std::io::stdout(), "to the end");
             Ok(Value::Null)
         }
         Some("large") => Ok(Value::String("x".repeat(7_000_000))),
@@ -167,6 +174,48 @@ async fn lines_reach_the_sink() {
     seen.sort_by_key(|(.., line)| line.clone());
     let line = |stream, line: &str| ("f".to_owned(), stream, line.to_owned());
     assert_eq!(seen, [line(Stream::Stderr, "to stderr"), line(Stream::Stdout, "to stdout")]);
+}
+
+#[tokio::test]
+async fn an_invocation_that_nobody_waits_for_goes_on() {
+    let (lines, mut written) = mpsc::unbounded_channel();
+    let sink: LogSink = Arc::new(move |line: LogLine<'_>| {
+        let _ = lines.send(line.line.to_owned());
+    });
+    let functions = functions(Duration::from_mins(1), sink);
+    let mut invocation = functions.invoke("f", json!({ "do": "late" }));
+    tokio::select! {
+        biased;
+        answer = &mut invocation => panic!("it cannot have answered: {answer:?}"),
+        () = std::future::ready(()) => drop(invocation),
+    }
+    while written.recv().await.unwrap() != "to the end" {}
+}
+
+#[tokio::test]
+async fn a_state_machine_retries_a_real_function() {
+    let retry = json!([{ "ErrorEquals": ["Runtime.ExitError"], "MaxAttempts": 1 }]);
+    let definition = json!({ "QueryLanguage": "JSONata", "StartAt": "T", "States": { "T": {
+        "Type": "Task",
+        "Resource": "arn:aws:states:::lambda:invoke",
+        "Arguments": {
+            "FunctionName": "f",
+            "Payload": {
+                "do": "{% $states.context.State.RetryCount = 0 ? 'exit' : 'echo' %}",
+                "detail": "{% $states.input %}",
+            },
+        },
+        "Output": "{% $states.result.Payload %}",
+        "Retry": retry,
+        "TimeoutSeconds": 60,
+        "End": true,
+    } } });
+    let machine = StateMachine::from_value(definition, &BTreeMap::new()).unwrap();
+    let clock = Clock::starting_at(Timestamp::UNIX_EPOCH, 100_000);
+    let engine = Engine::new(clock, Arc::new(patient()), Arc::new(Unobserved), 1).with_task_clock(Clock::wall());
+    let execution = ExecutionInput { name: "real".to_owned(), input: json!({ "a": 1 }) };
+    let result = engine.run(&machine, execution).await.unwrap();
+    assert_eq!((result.output, result.transitions), (Some(json!({ "a": 1 })), 2));
 }
 
 /// Waits until a process is gone; a zombie that was not waited for yet counts as gone.
