@@ -179,7 +179,7 @@ pub(crate) struct Application {
     /// Ids of the versions that reached RUNNING, in that order.
     pub(crate) ran: Vec<u64>,
     pub(crate) operations: Vec<Operation>,
-    pub(crate) snapshots: Arc<Vec<Snapshot>>,
+    pub(crate) snapshots: Vec<Arc<Snapshot>>,
     pub(crate) tags: BTreeMap<String, String>,
     /// `HH:MM`, begin of the eight-hour maintenance window.
     pub(crate) maintenance_window: String,
@@ -380,9 +380,9 @@ impl Application {
         for id in in_progress {
             self.end_operation(&id, OperationStatus::Cancelled, None, log, now);
         }
-        for snapshot in Arc::make_mut(&mut self.snapshots) {
+        for snapshot in &mut self.snapshots {
             if snapshot.automatic && snapshot.status == SnapshotStatus::Creating {
-                snapshot.status = SnapshotStatus::Failed;
+                Arc::make_mut(snapshot).status = SnapshotStatus::Failed;
             }
         }
         self.workflow += 1;
@@ -412,14 +412,14 @@ impl Application {
     }
 
     /// The newest snapshot that is READY, of one version or of any.
-    pub(crate) fn latest_snapshot(&self, version: Option<u64>) -> Option<&Snapshot> {
+    pub(crate) fn latest_snapshot(&self, version: Option<u64>) -> Option<&Arc<Snapshot>> {
         self.snapshots
             .iter()
             .rev()
             .find(|it| it.status == SnapshotStatus::Ready && version.is_none_or(|version| it.version == version))
     }
 
-    pub(crate) fn snapshot(&self, name: &str) -> Option<&Snapshot> {
+    pub(crate) fn snapshot(&self, name: &str) -> Option<&Arc<Snapshot>> {
         self.snapshots.iter().find(|snapshot| snapshot.name == name)
     }
 
@@ -449,7 +449,7 @@ impl Application {
             lineage: job.lineage.iter().copied().chain([job.number]).collect(),
             handle: None,
         };
-        Arc::make_mut(&mut self.snapshots).push(snapshot);
+        self.snapshots.push(Arc::new(snapshot));
         Some(self.sequence)
     }
 
@@ -460,8 +460,9 @@ impl Application {
         handle: Option<SnapshotHandle>,
         log: &mut Log,
         now: Timestamp,
-    ) -> Option<Snapshot> {
-        let snapshot = Arc::make_mut(&mut self.snapshots).iter_mut().find(|it| it.sequence == sequence)?;
+    ) -> Option<Arc<Snapshot>> {
+        let kept = self.snapshots.iter_mut().find(|it| it.sequence == sequence)?;
+        let snapshot = Arc::make_mut(kept);
         snapshot.status = if handle.is_some() { SnapshotStatus::Ready } else { SnapshotStatus::Failed };
         snapshot.handle = handle;
         if snapshot.status == SnapshotStatus::Ready {
@@ -474,7 +475,7 @@ impl Application {
             };
             log.add(now, event);
         }
-        Some(snapshot.clone())
+        Some(Arc::clone(kept))
     }
 
     /// Whether there is something to roll back to, and state to do it with.

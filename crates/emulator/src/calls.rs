@@ -9,7 +9,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value, json};
 
-use crate::application::{Application, Log, Snapshot, SnapshotStatus, Status, Version, whole_second};
+use crate::application::{Application, Log, SnapshotStatus, Status, Version, whole_second};
 use crate::configuration::{self, Restore};
 use crate::data_plane::CodeObject;
 use crate::emulator::{Inner, State, lock};
@@ -49,7 +49,7 @@ impl Inner {
         let now = self.config.clock.now();
         let mut state = lock(&self.state);
         let answer = Call { inner: self, state: &mut state, now, request, principal, age }.answer(operation);
-        if let Some(name) = request.get("ApplicationName").and_then(Value::as_str) {
+        if let (Some(Value::String(name)), true) = (request.get("ApplicationName"), is_mutating(operation)) {
             state.remember(name, now);
         }
         answer
@@ -128,7 +128,7 @@ impl<'a> Call<'a> {
             versions: std::collections::BTreeMap::new(),
             ran: Vec::new(),
             operations: Vec::new(),
-            snapshots: Arc::default(),
+            snapshots: Vec::new(),
             tags,
             maintenance_window: "06:00".to_owned(),
             job: None,
@@ -410,15 +410,14 @@ impl<'a> Call<'a> {
         let created = self.timestamp("SnapshotCreationTimestamp")?;
         let (inner, principal) = (self.inner, self.principal);
         let (application, _) = self.flink_application()?;
-        let snapshots = Arc::make_mut(&mut application.snapshots);
-        let snapshot = snapshots.iter_mut().find(|it| it.name == name).ok_or_else(|| no_snapshot(&name))?;
+        let snapshot = application.snapshots.iter_mut().find(|it| it.name == name).ok_or_else(|| no_snapshot(&name))?;
         if snapshot.created != created {
             return Err(ServiceError::invalid_argument("SnapshotCreationTimestamp is not this snapshot's".to_owned()));
         }
         if matches!(snapshot.status, SnapshotStatus::Creating | SnapshotStatus::Deleting) {
             return Err(ServiceError::resource_in_use(format!("the snapshot {name} is being made or deleted")));
         }
-        snapshot.status = SnapshotStatus::Deleting;
+        Arc::make_mut(snapshot).status = SnapshotStatus::Deleting;
         let sequence = snapshot.sequence;
         let workflow = Workflow::of(inner, application, None, "DeleteApplicationSnapshot", principal);
         inner.spawn(async move {
@@ -693,7 +692,7 @@ impl<'a> Call<'a> {
         let (application, _) = self.application()?;
         match application.snapshot(&name) {
             None => Err(no_snapshot(&name)),
-            Some(Snapshot { status: SnapshotStatus::Ready, .. }) => Ok(()),
+            Some(snapshot) if snapshot.status == SnapshotStatus::Ready => Ok(()),
             Some(_) => Err(ServiceError::invalid_argument(format!("the snapshot {name} is not READY"))),
         }
     }

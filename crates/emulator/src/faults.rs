@@ -12,7 +12,8 @@ use serde::{Deserialize, Serialize};
 pub struct Fault {
     /// Where: `UpdateApplication`, `flink:/jobs/overview`, `flink:/jobs/:id` (`:id` stands for any one segment),
     /// `flink:*`, `cloudwatch:GetMetricData`, `sns:Publish`, `events:PutEvents`, or `*` for every call of
-    /// kinesisanalyticsv2. For the effects on operations: the operation's name as `ListApplicationOperations` shows it.
+    /// kinesisanalyticsv2. For the effects on operations: the name of the call that began it, `Maintenance`,
+    /// `Autoscaling`, or `SystemRollbackApplication` for a rollback that the service began by itself.
     pub operation: String,
     /// Name of the application that it is limited to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -101,9 +102,10 @@ pub enum Effect {
     Truncated(usize),
     /// Reads tell what was true this long ago (at most 15 minutes).
     StaleRead(Duration),
-    /// The operation stays `IN_PROGRESS` for ever: the old job is stopped, the new one not yet submitted.
+    /// The operation stays `IN_PROGRESS` for ever: the old job is stopped, the new one not yet submitted. A snapshot
+    /// stays CREATING.
     OperationHangs,
-    /// The operation fails with this text where it would have submitted the new job.
+    /// The operation fails with this text where it would have submitted the new job. A snapshot is FAILED.
     OperationFails(String),
 }
 

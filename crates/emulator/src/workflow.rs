@@ -229,18 +229,25 @@ impl Workflow {
 
     /// A snapshot that somebody asked for; it goes on whatever else begins.
     pub(crate) async fn take_snapshot(self, sequence: u64) -> Option<()> {
+        let fault = self.fault();
         let least = self.timings().snapshot;
-        let ((), taken) = tokio::join!(self.sleep(least), self.inner.config.data_plane.snapshot(&self.application));
-        self.with_any(|application, log, now| application.end_snapshot(sequence, taken.ok(), log, now)).map(|_| ())
+        hang_if(fault.as_ref()).await;
+        let handle = if failure(fault.as_ref()).is_some() {
+            self.sleep(least).await;
+            None
+        } else {
+            let ((), taken) = tokio::join!(self.sleep(least), self.inner.config.data_plane.snapshot(&self.application));
+            taken.ok()
+        };
+        self.with_any(|application, log, now| application.end_snapshot(sequence, handle, log, now)).map(|_| ())
     }
 
     /// The deletion of a snapshot.
     pub(crate) async fn delete_snapshot(self, sequence: u64) -> Option<()> {
         self.sleep(self.timings().delete).await;
         let snapshot = self.with_any(|application, log, now| {
-            let snapshots = Arc::make_mut(&mut application.snapshots);
-            let position = snapshots.iter().position(|snapshot| snapshot.sequence == sequence)?;
-            let snapshot = snapshots.remove(position);
+            let position = application.snapshots.iter().position(|snapshot| snapshot.sequence == sequence)?;
+            let snapshot = application.snapshots.remove(position);
             let (application, snapshot_name) = (application.name.clone(), snapshot.name.clone());
             log.add(now, Event::SnapshotDeleted { application, snapshot: snapshot_name });
             Some(snapshot)
@@ -301,20 +308,15 @@ impl Workflow {
     }
 
     /// A snapshot of the job that just ended which no list shows.
-    fn unlisted_snapshot(&self, handle: SnapshotHandle) -> Option<Snapshot> {
+    fn unlisted_snapshot(&self, handle: SnapshotHandle) -> Option<Arc<Snapshot>> {
         self.with(|application, log, now| {
-            let listed = Arc::clone(&application.snapshots);
-            let sequence = application.begin_snapshot("maintenance".to_owned(), true, now);
-            let snapshot = sequence.and_then(|sequence| {
-                let snapshots = Arc::make_mut(&mut application.snapshots);
-                let snapshot = snapshots.iter_mut().find(|snapshot| snapshot.sequence == sequence)?;
-                snapshot.status = SnapshotStatus::Ready;
-                snapshot.handle = Some(handle);
-                Some(snapshot.clone())
-            });
-            application.snapshots = listed;
+            application.begin_snapshot("maintenance".to_owned(), true, now)?;
+            let mut snapshot = application.snapshots.pop()?;
+            let unlisted = Arc::make_mut(&mut snapshot);
+            unlisted.status = SnapshotStatus::Ready;
+            unlisted.handle = Some(handle);
             application.end_job("stoppedWithSnapshot", log, now);
-            snapshot
+            Some(snapshot)
         })?
     }
 
@@ -336,7 +338,7 @@ impl Workflow {
         &self,
         prepared: Result<(), DataPlaneError>,
         fault: Option<Effect>,
-        restored: Option<Snapshot>,
+        restored: Option<Arc<Snapshot>>,
     ) -> Option<Result<(), String>> {
         let handle = restored.as_ref().and_then(|snapshot| snapshot.handle.clone());
         let spec = self.with(|application, _, _| {
@@ -350,7 +352,7 @@ impl Workflow {
             }
         };
         let job = self.with(|application, log, now| match started {
-            Ok(()) => Ok(self.begin_job(application, restored.as_ref(), log, now)),
+            Ok(()) => Ok(self.begin_job(application, restored.as_deref(), log, now)),
             Err(error) => {
                 let (application, version) = (application.name.clone(), application.version);
                 log.add(now, Event::JobRefused { application, version, error: error.clone() });
@@ -451,7 +453,7 @@ impl Workflow {
     fn watch_for_the_end(&self, job: u64) {
         let watch = self.clone();
         self.inner.spawn(async move {
-            while let Some(true) = watch.with_any(|it, _, _| it.job.as_ref().is_some_and(|it| it.number == job)) {
+            while watch.runs(job) {
                 watch.sleep(watch.timings().job_poll).await;
                 let state = watch.inner.config.data_plane.job_state(&watch.application).await;
                 if state != Some(JobState::Finished) {
@@ -474,6 +476,13 @@ impl Workflow {
     }
 
     // ---- what they share
+
+    /// Whether the application still runs this job.
+    fn runs(&self, job: u64) -> bool {
+        let state = lock(&self.inner.state);
+        let application = state.applications.get(&self.application).filter(|it| it.instance == self.instance);
+        application.and_then(|it| it.job.as_ref()).is_some_and(|it| it.number == job)
+    }
 
     /// Changes the application, unless this workflow was superseded.
     fn with<T>(&self, change: impl FnOnce(&mut Application, &mut Log, Timestamp) -> T) -> Option<T> {
@@ -526,7 +535,7 @@ impl Workflow {
 pub(crate) const SYSTEM_ROLLBACK: &str = "SystemRollbackApplication";
 
 /// The snapshot that the current version's run configuration asks for; none starts without state.
-fn restored_snapshot(application: &Application) -> Result<Option<Snapshot>, String> {
+fn restored_snapshot(application: &Application) -> Result<Option<Arc<Snapshot>>, String> {
     let restore = application.current().map(|version| configuration::restore(&version.configuration));
     match restore.unwrap_or(Ok(Restore::Latest)).map_err(|error| error.message)? {
         Restore::Latest => Ok(application.latest_snapshot(None).cloned()),

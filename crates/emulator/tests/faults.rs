@@ -1,12 +1,11 @@
 //! Faults at calls, what the record says of them, and who asked, through the real SDK, in virtual time.
-#![expect(clippy::unwrap_used, reason = "a test's helpers")]
 
 mod support;
 
 use std::time::Duration;
 
 use aws_sdk_kinesisanalyticsv2::error::{ProvideErrorMetadata, SdkError};
-use aws_sdk_kinesisanalyticsv2::types::{ApplicationStatus, OperationStatus, UrlType};
+use aws_sdk_kinesisanalyticsv2::types::{ApplicationStatus, OperationStatus, SnapshotStatus, UrlType};
 use emulator::record::Event;
 use emulator::{Effect, Fault, InProcessHttp, Loss, Occurrences, Timings, Unreachable};
 use support::{NAME, World, code_of, epoch};
@@ -115,6 +114,24 @@ async fn stale_reads_tell_what_was() {
     assert!(world.snapshots().await.is_empty());
     world.emulator.clear_faults();
     assert_eq!(world.snapshots().await.len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn snapshots_can_fail_or_never_end() {
+    let world = World::new();
+    world.running().await;
+    let table = [
+        (Effect::OperationHangs, SnapshotStatus::Creating),
+        (Effect::OperationFails("disk full".to_owned()), SnapshotStatus::Failed),
+    ];
+    for (number, (effect, status)) in table.into_iter().enumerate() {
+        world.emulator.clear_faults();
+        world.emulator.inject(Fault::new("CreateApplicationSnapshot", effect));
+        world.snapshot(&format!("s-{number}")).await;
+        world.sleep(3_600).await;
+        assert_eq!(world.snapshots().await[0].snapshot_status, status);
+    }
+    assert_eq!(world.data_plane.asked(), ["prepare 1", "start 1 from None"]);
 }
 
 #[tokio::test(start_paused = true)]
