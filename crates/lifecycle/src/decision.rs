@@ -35,7 +35,7 @@ pub fn wanted(deployment: &Deployment) -> Wanted {
     let is_putting_back = matches!(deployment.rung, Rung::ForceStop | Rung::PutBack);
     Wanted {
         metrics: judgement == Some(Judgement::Healthy) && is_baking,
-        snapshots: is_baking || is_putting_back || judgement == Some(Judgement::Failing),
+        snapshots: is_putting_back || judgement == Some(Judgement::Failing),
     }
 }
 
@@ -350,9 +350,13 @@ fn carry_over(deployment: &mut Deployment, decision: Decision, now: Timestamp) {
         Decision::Follow { because, .. } => ("follow the service's rollback".to_owned(), because.clone()),
         Decision::Finish(outcome, because) => (format!("end: {outcome}"), because.clone()),
     };
-    let told = if because.is_empty() { words } else { format!("{words}: {}", in_words(&because)) };
+    let told = if because.is_empty() { words.clone() } else { format!("{words}: {}", in_words(&because)) };
     if !matches!(decision, Decision::Bake(..) | Decision::Look(_) | Decision::Act) {
-        deployment.note(now, format!("Decided to {told}"));
+        // The verdict stands in the report already: only what the decision adds to it is told.
+        let known = deployment.verdict.as_ref().map(|verdict| verdict.reasons.as_slice()).unwrap_or_default();
+        let news: Vec<Reason> = because.iter().filter(|reason| !known.contains(reason)).cloned().collect();
+        let news = if news.is_empty() { words } else { format!("{words}: {}", in_words(&news)) };
+        deployment.note(now, format!("Decided to {news}"));
     }
     deployment.decided = Some(told);
     match decision {

@@ -389,7 +389,7 @@ impl Deployment {
 
     /// Adds an event, once: the same text twice in a row is told once.
     pub fn note(&mut self, at: Timestamp, what: impl Into<String>) {
-        let mut what = what.into();
+        let mut what = one_line(&what.into());
         if let Some((end, _)) = what.char_indices().nth(LONGEST_EVENT) {
             what.truncate(end);
             what.push('…');
@@ -438,4 +438,9 @@ impl Deployment {
             }
         }
     }
+}
+
+/// A text of the service or of Flink in one line, as reports tell it.
+pub(crate) fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::deployment::{Deployment, Event, Rung};
+use crate::deployment::{Deployment, Event, Rung, one_line};
 use crate::refusal::Refusal;
 use crate::verdict::{Reason, in_words};
 
@@ -126,7 +126,7 @@ impl Report {
         Self {
             outcome,
             success: outcome.is_success(),
-            summary: summary(deployment, outcome, &because),
+            summary: one_line(&summary(deployment, outcome, &because)),
             application: deployment.application.clone(),
             execution: deployment.execution.clone(),
             reason: deployment.reason.clone(),

@@ -20,8 +20,8 @@ const CLOSE_LOOK_SECONDS: u32 = 10;
 const RISING_LOOK_SECONDS: u32 = 15;
 /// The longest time from one look at a job to the next.
 const LONGEST_LOOK_SECONDS: u32 = 60;
-/// The same while all is well: the count of restarts is cumulative, so that nothing is missed in between.
-const STEADY_LOOK_SECONDS: u32 = 30;
+/// The same while only a checkpoint is lacking.
+const CHECKPOINT_LOOK_SECONDS: u32 = 30;
 /// Good looks in a row that a healthy job has had, at least.
 const GOOD_LOOKS: u32 = 2;
 
@@ -160,10 +160,11 @@ pub fn judge_job(deployment: &mut Deployment, look: &JobLook, now: Timestamp) {
 fn job_wait_seconds(deployment: &Deployment, watch: &JobWatch, look: &JobLook, now: Timestamp) -> u32 {
     let job = look.job.as_ref().and_then(|job| job.as_ref().ok()).and_then(Option::as_ref);
     if let Some(since) = watch.steady_since {
+        // The count of restarts is cumulative, so that nothing is missed by looking at the end of the settle time only.
         let lacking = i64::from(deployment.policy.settle_seconds) - seconds_between(since, now);
-        let looks = i64::from(STEADY_LOOK_SECONDS);
-        let wait = if lacking > 0 { lacking.min(looks) } else { looks };
-        return u32::try_from(wait).unwrap_or(STEADY_LOOK_SECONDS);
+        let wait =
+            if lacking > 0 { lacking.min(i64::from(LONGEST_LOOK_SECONDS)) } else { i64::from(CHECKPOINT_LOOK_SECONDS) };
+        return u32::try_from(wait).unwrap_or(CHECKPOINT_LOOK_SECONDS);
     }
     if job.is_some_and(|job| job.tasks.failed > 0 || job.state == JobState::Restarting) || watch.restarts > 0 {
         return CLOSE_LOOK_SECONDS;

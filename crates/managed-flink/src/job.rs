@@ -1,6 +1,6 @@
-//! Reads the job through Flink's own REST API. Polling it costs the job, so a look at a healthy one is three calls: a
-//! presigned URL, the overview (which is live, where `/jobs/:id` is cached) and the metrics. Only when something is wrong
-//! are the exceptions read too. The presigned URL lives and dies in [`ManagedFlink::job`].
+//! Reads the job through Flink's own REST API. Polling it costs the job, so a look at a healthy one is four calls: a
+//! presigned URL, the overview (which is live, where `/jobs/:id` is cached) and the metrics, twice, since Flink answers the
+//! first question with what it collected for the one before. Only when something is wrong are the exceptions read too. The presigned URL lives and dies in [`ManagedFlink::job`].
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ const SESSION_SECONDS: u64 = 1_800;
 const MOST_RETRIES: u32 = 3;
 /// The longest sleep before the first retry; it doubles with each.
 const FIRST_BACKOFF: Duration = Duration::from_millis(200);
-/// Between two looks at metrics that were not there the first time: the first question makes Flink collect them.
+/// Between two questions for metrics: the first makes Flink collect them.
 const METRICS_PAUSE: Duration = Duration::from_millis(500);
 const METRICS: &str = "get=numRestarts,fullRestarts,numberOfCompletedCheckpoints,numberOfFailedCheckpoints";
 
@@ -118,8 +118,12 @@ impl<'a> Dashboard<'a> {
         Ok(Some(job))
     }
 
+    /// The job's counters as they are now. Flink answers with what it collected last, which may be as old as the last
+    /// question, and collects anew meanwhile: so it is asked twice, and the first answer is only a nudge.
     async fn metrics(&mut self, job: &str) -> Result<Metrics, Error> {
         let path = format!("/jobs/{job}/metrics");
+        self.get::<Vec<Metric>>(JOB_METRICS, &path, Some(METRICS)).await?;
+        tokio::time::sleep(METRICS_PAUSE).await;
         let metrics: Metrics = self.get::<Vec<Metric>>(JOB_METRICS, &path, Some(METRICS)).await?.into();
         if metrics.restarts.is_some() {
             return Ok(metrics);
