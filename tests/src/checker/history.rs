@@ -1,0 +1,167 @@
+//! The emulator's record, put so that rules can be asked of it: who called what at which place, which versions were made
+//! by whom, and which job carries on whose state. The order of entries decides, not their times, since many things happen
+//! at one moment of virtual time.
+
+use emulator::RecordEntry;
+use emulator::record::{Call, Event, JobStarted};
+use jiff::Timestamp;
+
+/// The cause that the record gives to a rollback by the service itself.
+const SYSTEM_ROLLBACK: &str = "SystemRollbackApplication";
+
+/// The record.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct History<'a> {
+    pub(super) record: &'a [RecordEntry],
+}
+
+/// A call at its place in the record.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Placed<'a> {
+    pub(super) index: usize,
+    pub(super) at: Timestamp,
+    pub(super) call: &'a Call,
+}
+
+impl Placed<'_> {
+    pub(super) fn is(&self, operation: &str) -> bool {
+        self.call.operation == operation
+    }
+
+    /// The application's version when the call came; none if there was no application.
+    pub(super) fn version(&self) -> Option<u64> {
+        self.call.before.as_ref().map(|before| before.version)
+    }
+
+    /// The application's status when the call came.
+    pub(super) fn status(&self) -> Option<&str> {
+        self.call.before.as_ref().map(|before| before.status.as_str())
+    }
+
+    /// Whether the call finds the application standing still.
+    pub(super) fn finds_it_stopped(&self) -> bool {
+        self.status().is_some_and(|status| matches!(status, "READY" | "ROLLED_BACK"))
+    }
+
+    /// Whether the call carries no version, so that a read right before it has to stand in for the fence.
+    pub(super) fn is_unfenced(&self) -> bool {
+        self.is("StartApplication") || self.is("StopApplication")
+    }
+
+    /// For messages: the operation and when it was called.
+    pub(super) fn told(&self) -> String {
+        format!("{} at {}", self.call.operation, self.at)
+    }
+}
+
+/// A new version at its place in the record.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct NewVersion<'a> {
+    pub(super) index: usize,
+    pub(super) from: u64,
+    pub(super) to: u64,
+    pub(super) principal: Option<&'a str>,
+    pub(super) is_system_rollback: bool,
+}
+
+/// A job at its place in the record.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Job<'a> {
+    pub(super) index: usize,
+    pub(super) started: &'a JobStarted,
+    /// Where it ended, and how.
+    pub(super) ended: Option<(usize, &'a str)>,
+}
+
+impl Job<'_> {
+    pub(super) fn is_alive_at(&self, index: usize) -> bool {
+        self.index < index && self.ended.is_none_or(|(end, _)| end > index)
+    }
+
+    pub(super) fn has_finished(&self) -> bool {
+        self.ended.is_some_and(|(_, how)| how == "finished")
+    }
+}
+
+impl<'a> History<'a> {
+    pub(super) fn calls(self) -> impl Iterator<Item = Placed<'a>> {
+        self.record.iter().enumerate().filter_map(|(index, entry)| match &entry.event {
+            Event::Call(call) => Some(Placed { index, at: entry.at, call }),
+            _ => None,
+        })
+    }
+
+    pub(super) fn calls_of(self, principal: &str) -> impl Iterator<Item = Placed<'a>> {
+        self.calls().filter(move |it| it.call.principal.as_deref() == Some(principal))
+    }
+
+    /// Calls of `principal` that changed something, the taking of snapshots included.
+    pub(super) fn done_by(self, principal: &str) -> impl Iterator<Item = Placed<'a>> {
+        self.calls_of(principal).filter(|it| it.call.mutating && it.call.done)
+    }
+
+    /// Calls of anybody that acted on the application. A snapshot does not: it leaves the application as it is.
+    pub(super) fn acts_on(self, application: &str) -> impl Iterator<Item = Placed<'a>> {
+        self.calls().filter(move |it| {
+            it.call.mutating
+                && it.call.done
+                && !it.is("CreateApplicationSnapshot")
+                && it.call.application.as_deref() == Some(application)
+        })
+    }
+
+    /// Looks at the application that were answered to `principal`.
+    pub(super) fn looks(self, principal: &str, application: &str) -> impl Iterator<Item = Placed<'a>> {
+        self.calls_of(principal).filter(move |it| {
+            it.is("DescribeApplication")
+                && it.call.application.as_deref() == Some(application)
+                && it.call.status == 200
+                && it.call.done
+                && it.call.before.is_some()
+        })
+    }
+
+    pub(super) fn versions(self, application: &str) -> impl Iterator<Item = NewVersion<'a>> {
+        self.record.iter().enumerate().filter_map(move |(index, entry)| match &entry.event {
+            Event::Version { application: of, from, to, cause, principal, .. } if of == application => {
+                let is_system_rollback = cause == SYSTEM_ROLLBACK;
+                Some(NewVersion { index, from: *from, to: *to, principal: principal.as_deref(), is_system_rollback })
+            }
+            _ => None,
+        })
+    }
+
+    /// The application's jobs, in the order of their starts.
+    pub(super) fn jobs(self, application: &str) -> Vec<Job<'a>> {
+        let mut jobs: Vec<Job<'a>> = Vec::new();
+        for (index, entry) in self.record.iter().enumerate() {
+            match &entry.event {
+                Event::JobStarted(started) if started.application == application => {
+                    jobs.push(Job { index, started, ended: None });
+                }
+                Event::JobEnded { job, how, .. } => {
+                    if let Some(ended) = jobs.iter_mut().find(|it| it.started.job == *job) {
+                        ended.ended = Some((index, how));
+                    }
+                }
+                _ => {}
+            }
+        }
+        jobs
+    }
+}
+
+/// The job of this number and those whose state it carries on, the newest first; followed from snapshot to snapshot, and
+/// not taken from what the job itself is said to carry on.
+pub(super) fn ancestry(jobs: &[Job<'_>], job: u64) -> Vec<u64> {
+    let mut ancestry = vec![job];
+    let mut youngest = job;
+    while let Some(found) = jobs.iter().find(|it| it.started.job == youngest)
+        && let Some(from) = &found.started.restored_from
+        && from.job < youngest
+    {
+        ancestry.push(from.job);
+        youngest = from.job;
+    }
+    ancestry
+}

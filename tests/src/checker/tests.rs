@@ -1,0 +1,1 @@
+//! Hand-made records, good ones and broken ones.
