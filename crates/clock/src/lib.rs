@@ -1,6 +1,6 @@
 //! Time as a dependency. Everything in the project that waits or looks at the time is handed a [`Clock`]; the same code
-//! then runs in real time, faster than real time (the demo, at a speed that changes) or in virtual time (tests, on a tokio runtime whose time is
-//! paused, where every sleep ends at once and moves the clock).
+//! then runs in real time, faster than real time (the demo, at a speed that changes) or in virtual time (tests, on a
+//! tokio runtime whose time is paused, where every sleep ends at once and moves the clock).
 
 use std::sync::Arc;
 use std::time::Duration;
