@@ -1,6 +1,7 @@
 //! Reads the job through Flink's own REST API. Polling it costs the job, so a look at a healthy one is four calls: a
 //! presigned URL, the overview (which is live, where `/jobs/:id` is cached) and the metrics, twice, since Flink answers the
-//! first question with what it collected for the one before. Only when something is wrong are the exceptions read too. The presigned URL lives and dies in [`ManagedFlink::job`].
+//! first question with what it collected for the one before. Only when something is wrong are the exceptions read too.
+//! The presigned URL lives and dies in [`ManagedFlink::job`].
 
 use std::time::Duration;
 

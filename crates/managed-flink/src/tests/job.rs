@@ -151,7 +151,7 @@ async fn every_recorded_situation_is_told_as_it_is() {
             let context = format!("{situation} on {version}");
             let recording = recording(version, situation);
             let mut aws = vec![presigned()];
-            let mut flink = vec![ok(&recording["overview"]), ok(&recording["metrics"])];
+            let mut flink = vec![ok(&recording["overview"]), ok(&recording["metrics"]), ok(&recording["metrics"])];
             if restarts.is_none() {
                 // Metrics that are not there are asked for again.
                 flink.push(ok(&recording["metrics"]));
@@ -189,8 +189,8 @@ async fn every_recorded_situation_is_told_as_it_is() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_healthy_look_is_three_calls() {
-    let stage = Stage::with_flink([presigned()], [healthy(), metrics(0)]);
+async fn a_healthy_look_is_four_calls() {
+    let stage = Stage::with_flink([presigned()], [healthy(), metrics(0), metrics(0)]);
     let expected = Job {
         id: "aa".into(),
         state: JobState::Running,
@@ -209,10 +209,8 @@ async fn a_healthy_look_is_three_calls() {
     });
     assert_eq!(calls[0].json(), body);
     let names = "numRestarts,fullRestarts,numberOfCompletedCheckpoints,numberOfFailedCheckpoints";
-    let gets = [
-        format!("/flinkdashboard/jobs/overview?authToken={TOKEN}"),
-        format!("/flinkdashboard/jobs/aa/metrics?authToken={TOKEN}&get={names}"),
-    ];
+    let metrics = format!("/flinkdashboard/jobs/aa/metrics?authToken={TOKEN}&get={names}");
+    let gets = [format!("/flinkdashboard/jobs/overview?authToken={TOKEN}"), metrics.clone(), metrics];
     assert_eq!(stage.gets(), gets);
 }
 
@@ -221,7 +219,12 @@ async fn the_oldest_failure_is_the_one_that_is_told() {
     let recording = recording("2.3.0", "open-fails");
     let entries = recording["exceptions"]["exceptionHistory"]["entries"].as_array().unwrap();
     assert!(entries[0]["taskName"].as_str().unwrap().ends_with("#7"), "the newest is first");
-    let flink = [ok(&recording["overview"]), ok(&recording["metrics"]), ok(&recording["exceptions"])];
+    let flink = [
+        ok(&recording["overview"]),
+        ok(&recording["metrics"]),
+        ok(&recording["metrics"]),
+        ok(&recording["exceptions"]),
+    ];
     let stage = Stage::with_flink([presigned(), ok(&described())], flink);
     let failure = job(&stage).await.failure.unwrap();
     assert_eq!(failure.task.as_deref(), Some("keyed-counter -> discard: Writer (1/2) - execution #0"));
@@ -247,7 +250,7 @@ async fn of_several_jobs_the_newest_counts_and_leftovers_only_when_nothing_is_al
     ];
     for (jobs, id) in cases {
         let empty = ok(&json!({ "exceptionHistory": { "entries": [] } }));
-        let stage = Stage::with_flink([presigned()], [overview(&jobs), metrics(0), empty]);
+        let stage = Stage::with_flink([presigned()], [overview(&jobs), metrics(0), metrics(0), empty]);
         assert_eq!(job(&stage).await.id, id, "{jobs:?}");
     }
 }
@@ -259,26 +262,36 @@ async fn tasks_are_counted_in_the_groups_that_decisions_need() {
         "finished": 7, "failed": 8, "canceled": 9, "canceling": 10,
     });
     let empty = ok(&json!({ "exceptionHistory": { "entries": [] } }));
-    let flink = [overview(&[one_job("aa", "RUNNING", 1, &counts)]), metrics(0), empty];
+    let flink = [overview(&[one_job("aa", "RUNNING", 1, &counts)]), metrics(0), metrics(0), empty];
     let tasks = job(&Stage::with_flink([presigned()], flink)).await.tasks;
     let expected = Tasks { total: 66, waiting: 10, initializing: 5, running: 6, finished: 7, failed: 27 };
     assert_eq!(tasks, expected);
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_first_answer_about_metrics_is_what_was_collected_before_and_is_not_believed() {
+    let before = Instant::now();
+    let empty = ok(&json!({ "exceptionHistory": { "entries": [] } }));
+    let stage = Stage::with_flink([presigned()], [healthy(), metrics(0), metrics(3), empty]);
+    assert_eq!(job(&stage).await.restarts, Some(3));
+    stage.assert_over();
+    assert!(before.elapsed() >= Duration::from_millis(500), "Flink is given no time to collect them anew");
+}
+
+#[tokio::test(start_paused = true)]
 async fn metrics_that_were_not_there_are_asked_for_once_more() {
     let none = || ok(&json!([]));
-    let stage = Stage::with_flink([presigned()], [healthy(), none(), metrics(0)]);
+    let stage = Stage::with_flink([presigned()], [healthy(), none(), none(), metrics(0)]);
     assert_eq!(job(&stage).await.restarts, Some(0));
     stage.assert_over();
-    let stage = Stage::with_flink([presigned()], [healthy(), none(), none()]);
+    let stage = Stage::with_flink([presigned()], [healthy(), none(), none(), none()]);
     assert_eq!(job(&stage).await.restarts, None);
     stage.assert_over();
     let full = ok(&json!([
         { "id": "fullRestarts", "value": "0" }, { "id": "numberOfCompletedCheckpoints", "value": "5" },
         { "id": "numberOfFailedCheckpoints", "value": "-1" },
     ]));
-    let stage = Stage::with_flink([presigned()], [healthy(), full]);
+    let stage = Stage::with_flink([presigned()], [healthy(), full.clone(), full]);
     let job = job(&stage).await;
     assert_eq!((job.restarts, job.completed_checkpoints, job.failed_checkpoints), (Some(0), Some(5), None));
 }
@@ -300,8 +313,10 @@ async fn an_application_that_is_not_running_says_so() {
 #[tokio::test(start_paused = true)]
 async fn what_passes_is_tried_again_a_little_later() {
     let before = Instant::now();
-    let stage =
-        Stage::with_flink([presigned()], [status(503), Answer::Lost, status(500), healthy(), status(502), metrics(0)]);
+    let stage = Stage::with_flink(
+        [presigned()],
+        [status(503), Answer::Lost, status(500), healthy(), status(502), metrics(0), metrics(0)],
+    );
     assert_eq!(job(&stage).await.state, JobState::Running);
     stage.assert_over();
     assert!(before.elapsed() < Duration::from_secs(2), "{:?}", before.elapsed());
@@ -334,7 +349,7 @@ async fn what_does_not_pass_is_given_up() {
 #[tokio::test(start_paused = true)]
 async fn a_url_that_came_too_late_is_renewed_once() {
     let fresh = presigned_as("https://dashboard.eu-west-1.amazonaws.com/flinkdashboard?authToken=fresh");
-    let stage = Stage::with_flink([presigned(), fresh.clone()], [status(403), healthy(), metrics(0)]);
+    let stage = Stage::with_flink([presigned(), fresh.clone()], [status(403), healthy(), metrics(0), metrics(0)]);
     assert_eq!(job(&stage).await.id, "aa");
     assert!(stage.gets()[1].ends_with("authToken=fresh"));
     let stage = Stage::with_flink([presigned(), fresh], [status(403), status(403)]);
@@ -345,7 +360,7 @@ async fn a_url_that_came_too_late_is_renewed_once() {
 #[tokio::test(start_paused = true)]
 async fn a_job_that_went_away_is_looked_for_once_more() {
     let next = overview(&[one_job("bb", "RUNNING", 2, &json!({ "total": 4, "running": 4 }))]);
-    let stage = Stage::with_flink([presigned()], [healthy(), status(404), next, metrics(0)]);
+    let stage = Stage::with_flink([presigned()], [healthy(), status(404), next, metrics(0), metrics(0)]);
     assert_eq!(job(&stage).await.id, "bb");
     let stage = Stage::with_flink([presigned()], [healthy(), status(404), overview(&[])]);
     assert_eq!(stage.managed.job("orders").await.unwrap(), None);
@@ -356,14 +371,14 @@ async fn a_job_that_went_away_is_looked_for_once_more() {
 #[tokio::test(start_paused = true)]
 async fn exceptions_that_cannot_be_read_do_not_hide_the_job() {
     for answer in [status(404), Answer::Bytes(200, b"half".to_vec()), Answer::Silence] {
-        let stage = Stage::with_flink([presigned()], [healthy(), metrics(3), answer]);
+        let stage = Stage::with_flink([presigned()], [healthy(), metrics(3), metrics(3), answer]);
         let job = job(&stage).await;
         assert_eq!((job.restarts, job.failure), (Some(3), None));
     }
 }
 
 async fn told(stacktrace: &str) -> Failure {
-    let flink = [healthy(), metrics(1), exceptions(stacktrace)];
+    let flink = [healthy(), metrics(1), metrics(1), exceptions(stacktrace)];
     job(&Stage::with_flink([presigned(), ok(&described())], flink)).await.failure.unwrap()
 }
 
@@ -391,7 +406,7 @@ async fn a_long_message_is_cut_after_its_secrets_are_gone() {
 
 #[tokio::test(start_paused = true)]
 async fn a_failure_that_cannot_be_cleared_is_withheld() {
-    let flink = [healthy(), metrics(1), exceptions(&format!("java.lang.Exception: {PASSWORD}"))];
+    let flink = [healthy(), metrics(1), metrics(1), exceptions(&format!("java.lang.Exception: {PASSWORD}"))];
     let stage = Stage::with_flink([presigned(), refused("AccessDeniedException", "no")], flink);
     let failure = job(&stage).await.failure.unwrap();
     let expected = Failure { exception: "java.lang.Exception".into(), message: WITHHELD.into(), task: None };
