@@ -52,7 +52,7 @@ pub fn judge_operation(deployment: &mut Deployment, look: &OperationLook, now: T
     let verdict = operation_verdict(deployment, look, now);
     let (next, wait_seconds) = match verdict.is {
         Judgement::Progressing => (Next::WaitForOperation, operation_wait_seconds(deployment, now)),
-        Judgement::Healthy if deployment.expected_status() == ApplicationStatus::Running => {
+        Judgement::Healthy if is_to_run(deployment, look) => {
             deployment.job = Some(JobWatch::new(now));
             (Next::CheckSubtasks, 0)
         }
@@ -60,6 +60,21 @@ pub fn judge_operation(deployment: &mut Deployment, look: &OperationLook, now: T
     };
     deployment.conclude(verdict, now);
     deployment.go_on(next, wait_seconds);
+}
+
+/// Whether there is, or will be, a job to look at now that the operation has succeeded.
+fn is_to_run(deployment: &Deployment, look: &OperationLook) -> bool {
+    let application = look.application.as_ref().ok().and_then(Option::as_ref);
+    deployment.expected_status() == ApplicationStatus::Running
+        || application.is_some_and(|application| is_started_by_someone(deployment, application))
+}
+
+/// An application that was stopped has been updated, and somebody has started it since: its job is the change's all the
+/// same, and is verified.
+fn is_started_by_someone(deployment: &Deployment, application: &Application) -> bool {
+    deployment.rung == Rung::Update
+        && matches!(application.status, ApplicationStatus::Starting | ApplicationStatus::Running)
+        && !deployment.was_running()
 }
 
 fn operation_wait_seconds(deployment: &Deployment, now: Timestamp) -> u32 {
@@ -108,7 +123,7 @@ fn operation_verdict(deployment: &Deployment, look: &OperationLook, now: Timesta
         None => {}
     }
     let successful = Reason::OperationSuccessful { operation: name.clone(), application: application.status.clone() };
-    if application.status == deployment.expected_status() {
+    if application.status == deployment.expected_status() || is_started_by_someone(deployment, application) {
         return Verdict::healthy(successful);
     }
     if application.status.is_stopped() {
