@@ -98,6 +98,17 @@ class Application:
             assert time.monotonic() < deadline, f"still {found}, not {status}"
             time.sleep(0.05)
 
+    def until_all_tasks_run(self, url):
+        """A snapshot needs all tasks running, which comes a little after the status RUNNING."""
+        deadline = time.monotonic() + 60
+        while True:
+            with urllib.request.urlopen(url.replace("/flinkdashboard?", "/flinkdashboard/jobs/overview?")) as answer:
+                jobs = json.load(answer)["jobs"]
+            if any(job["state"] == "RUNNING" and job["tasks"]["running"] == job["tasks"]["total"] for job in jobs):
+                return
+            assert time.monotonic() < deadline, jobs
+            time.sleep(0.05)
+
     def operation(self, operation_id):
         answer = self.client.describe_application_operation(ApplicationName=NAME, OperationId=operation_id)
         return answer["ApplicationOperationInfoDetails"]
@@ -181,8 +192,7 @@ def main(endpoint):
     # Look at Flink
     url = client.create_application_presigned_url(ApplicationName=NAME, UrlType="FLINK_DASHBOARD_URL")["AuthorizedUrl"]
     assert url.startswith(f"{endpoint}/flinkdashboard?authToken="), url
-    overview = json.load(urllib.request.urlopen(url.replace("/flinkdashboard?", "/flinkdashboard/jobs/overview?")))
-    assert overview["jobs"], overview
+    application.until_all_tasks_run(url)
     try:
         urllib.request.urlopen(f"{endpoint}/flinkdashboard/jobs?authToken=wrong")
     except urllib.error.HTTPError as error:
@@ -234,6 +244,7 @@ def main(endpoint):
     assert code["S3ApplicationCodeLocationDescription"]["FileKey"] == "first.json"
 
     # Snapshot
+    application.until_all_tasks_run(url)
     client.create_application_snapshot(ApplicationName=NAME, SnapshotName="mine")
     deadline = time.monotonic() + 60
     while True:
