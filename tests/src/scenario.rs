@@ -137,11 +137,17 @@ impl Scenario {
             .with_max_level(tracing::Level::DEBUG)
             .with_writer(move || writer.clone())
             .finish();
-        tracing::subscriber::with_default(subscriber, || runtime.block_on(self.play(&logs)))
+        tracing::subscriber::with_default(subscriber, || {
+            runtime.block_on(async { self.play(World::new(1), &logs).await })
+        })
     }
 
-    async fn play(&self, logs: &Logs) -> Result<Run, String> {
-        let world = Arc::new(World::new(1));
+    /// Runs the scenario in this world; `logs` gets what the functions log meanwhile.
+    ///
+    /// # Errors
+    /// When the world could not be set up, or the engine did not take an execution.
+    pub async fn play(&self, world: World, logs: &Logs) -> Result<Run, String> {
+        let world = Arc::new(world);
         world.create(&self.app).await?;
         logs.take();
         for (_, happening) in self.happenings.iter().filter(|(at, _)| *at == 0) {
@@ -208,7 +214,12 @@ impl Run {
         let mut story = String::new();
         for deployed in &self.deployments {
             let began = deployed.trace.started_at;
-            let _ = writeln!(story, "{}: {:?}", deployed.trace.name, deployed.report.as_ref().map(|report| &report.summary));
+            let _ = writeln!(
+                story,
+                "{}: {:?}",
+                deployed.trace.name,
+                deployed.report.as_ref().map(|report| &report.summary)
+            );
             for event in deployed.report.iter().flat_map(|report| &report.events) {
                 let _ = writeln!(story, "  {:>6} s  {}", event.at.duration_since(began).as_secs(), event.what);
             }
@@ -292,12 +303,13 @@ fn until(world: &World, began: Timestamp, at_seconds: u64) -> Duration {
 
 async fn happen(world: &World, application: &str, happening: &Happening) -> Result<(), String> {
     let emulator = &world.emulator;
+    world.stage.happens(happening);
     match happening {
         Happening::Fault(fault) => emulator.inject(fault.clone()),
         Happening::NoFaults => emulator.clear_faults(),
-        Happening::Maintenance(seconds) => emulator
-            .maintenance(application, Duration::from_secs(*seconds))
-            .map_err(|error| error.to_string())?,
+        Happening::Maintenance(seconds) => {
+            emulator.maintenance(application, Duration::from_secs(*seconds)).map_err(|error| error.to_string())?
+        }
         Happening::Autoscale(parallelism) => {
             emulator.autoscale(application, *parallelism).map_err(|error| error.to_string())?;
         }
@@ -337,11 +349,18 @@ async fn by_hand(world: &World, application: &str, operation: &str, body: &Value
     world.call(OPERATOR, operation, &body).await.map(|_| ())
 }
 
-/// Log lines, kept in memory.
+/// Log lines, kept in memory. Clones are the same.
 #[derive(Debug, Clone, Default)]
-struct Logs(Arc<Mutex<Vec<u8>>>);
+pub struct Logs(Arc<Mutex<Vec<u8>>>);
 
 impl Logs {
+    /// Keeps a line.
+    pub fn keep(&self, line: &str) {
+        let mut bytes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        bytes.extend_from_slice(line.as_bytes());
+        bytes.push(b'\n');
+    }
+
     fn take(&self) -> Vec<String> {
         let bytes = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
         String::from_utf8_lossy(&bytes).lines().map(str::to_owned).collect()

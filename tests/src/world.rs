@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use asl::{Engine, Event, EventKind, ExecutionInput, ExecutionResult, Observer, StateMachine, Stop, TaskError, TaskHandler};
+use asl::{
+    Engine, Event, EventKind, ExecutionInput, ExecutionResult, Observer, StateMachine, Stop, TaskError, TaskHandler,
+};
 use async_trait::async_trait;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_kinesisanalyticsv2::config::{Credentials, SharedCredentialsProvider};
@@ -20,6 +22,7 @@ use notify::Notifier;
 use serde_json::{Value, json};
 
 use crate::checker::ExecutionTrace;
+use crate::scenario::Happening;
 
 /// The shipped definition.
 const DEPLOY: &str = include_str!("../../statemachine/deploy.asl.json");
@@ -89,29 +92,67 @@ impl Default for App {
     }
 }
 
+/// What a world is played on. Tests play in one process and in virtual time; the demo runs the real Lambdas, lets people
+/// watch, and may run real code.
+pub trait Stage: Send + Sync {
+    /// The functions as an execution of this name calls them; its name is what they sign their calls with.
+    fn functions(&self, world: &World, execution: &str) -> Arc<dyn TaskHandler>;
+
+    /// The code object that behaves so.
+    fn code(&self, behaviour: &Behaviour) -> Bytes {
+        behaviour.to_content()
+    }
+
+    /// Sees every event of every execution.
+    fn observe(&self, _event: &Event<'_>) {}
+
+    /// Is told what happens around the executions.
+    fn happens(&self, _happening: &Happening) {}
+}
+
+/// The handlers in this process, and nobody watching.
+struct InProcess;
+
+impl Stage for InProcess {
+    fn functions(&self, world: &World, execution: &str) -> Arc<dyn TaskHandler> {
+        Arc::new(world.functions(execution))
+    }
+}
+
 /// The world.
 pub struct World {
     /// Its time.
     pub clock: Clock,
     /// The service.
     pub emulator: Emulator,
+    /// What it is played on.
+    pub stage: Arc<dyn Stage>,
     machine: StateMachine,
     seed: u64,
 }
 
+/// Noon of a working day, when worlds begin.
+pub fn noon() -> Timestamp {
+    Timestamp::from_second(1_767_355_200).unwrap_or(Timestamp::UNIX_EPOCH)
+}
+
 impl World {
-    /// A world at noon of a working day, without applications. Needs a tokio runtime, in virtual time as a rule.
+    /// A world at noon of a working day, in this process and without applications. Needs a tokio runtime in virtual time.
     pub fn new(seed: u64) -> Self {
-        let noon = Timestamp::from_second(1_767_355_200).unwrap_or(Timestamp::UNIX_EPOCH);
-        let clock = Clock::starting_at(noon, 1);
+        let clock = Clock::starting_at(noon(), 1);
         let data_plane = Arc::new(SimulatedDataPlane::new(clock.clone(), seed));
-        let config = EmulatorConfig { seed, ..EmulatorConfig::new(clock.clone(), data_plane) };
-        Self { clock, emulator: Emulator::new(config), machine: deploy_machine(), seed }
+        let config = EmulatorConfig { seed, ..EmulatorConfig::new(clock, data_plane) };
+        Self::on(Arc::new(InProcess), Emulator::new(config), seed)
+    }
+
+    /// A world around this emulator, by its clock, on another stage.
+    pub fn on(stage: Arc<dyn Stage>, emulator: Emulator, seed: u64) -> Self {
+        Self { clock: emulator.clock().clone(), emulator, stage, machine: deploy_machine(), seed }
     }
 
     /// Puts code into the bucket and returns its object version.
     pub fn put_code(&self, key: &str, behaviour: &Behaviour) -> String {
-        self.emulator.code().put(BUCKET, key, behaviour.to_content())
+        self.emulator.code().put(BUCKET, key, self.stage.code(behaviour))
     }
 
     /// A call of kinesisanalyticsv2 by hand, as somebody.
@@ -119,7 +160,8 @@ impl World {
     /// # Errors
     /// The error's code and text.
     pub async fn call(&self, principal: &str, operation: &str, body: &Value) -> Result<Value, String> {
-        let credential = format!("AWS4-HMAC-SHA256 Credential={principal}/20260102/us-east-1/kinesisanalytics/aws4_request");
+        let credential =
+            format!("AWS4-HMAC-SHA256 Credential={principal}/20260102/us-east-1/kinesisanalytics/aws4_request");
         let request = http::Request::post("https://kinesisanalytics.us-east-1.amazonaws.com/")
             .header("content-type", "application/x-amz-json-1.1")
             .header("x-amz-target", format!("KinesisAnalytics_20180523.{operation}"))
@@ -190,9 +232,13 @@ impl World {
         self.call(OPERATOR, "CreateApplication", &create).await?;
         self.wait_for(app.name, "READY").await?;
         if app.is_running {
-            self.call(OPERATOR, "StartApplication", &json!({ "ApplicationName": app.name, "RunConfiguration": {
-                "ApplicationRestoreConfiguration": { "ApplicationRestoreType": "SKIP_RESTORE_FROM_SNAPSHOT" } } }))
-                .await?;
+            self.call(
+                OPERATOR,
+                "StartApplication",
+                &json!({ "ApplicationName": app.name, "RunConfiguration": {
+                "ApplicationRestoreConfiguration": { "ApplicationRestoreType": "SKIP_RESTORE_FROM_SNAPSHOT" } } }),
+            )
+            .await?;
             self.wait_for(app.name, "RUNNING").await?;
             self.clock.sleep(Duration::from_mins(10)).await;
         }
@@ -237,8 +283,9 @@ impl World {
     ) -> Result<(ExecutionTrace, ExecutionResult), String> {
         let texts = Texts::default();
         let principal = name.to_owned();
-        let engine =
-            Engine::new(self.clock.clone(), Arc::new(self.functions(&principal)), Arc::new(texts.clone()), self.seed);
+        let observer = Arc::new(Onlookers { texts: texts.clone(), stage: Arc::clone(&self.stage) });
+        let functions = self.stage.functions(self, &principal);
+        let engine = Engine::new(self.clock.clone(), functions, observer, self.seed);
         let started_at = self.clock.now();
         let published_before = self.emulator.sinks().published().len();
         let execution = ExecutionInput { name: name.to_owned(), input: input.clone() };
@@ -279,15 +326,23 @@ impl Texts {
     }
 }
 
-impl Observer for Texts {
+/// Who sees the events: the checker's texts, and the stage.
+struct Onlookers {
+    texts: Texts,
+    stage: Arc<dyn Stage>,
+}
+
+impl Observer for Onlookers {
     fn observe(&self, event: &Event<'_>) {
+        let texts = &self.texts;
         match event.kind {
-            EventKind::StateExited { output, .. } => self.keep(output.to_string()),
-            EventKind::TaskSucceeded { result, .. } => self.keep(result.to_string()),
-            EventKind::TaskFailed { error, cause, .. } => self.keep(format!("{error} {cause}")),
-            EventKind::Assigned { value, .. } => self.keep(value.to_string()),
+            EventKind::StateExited { output, .. } => texts.keep(output.to_string()),
+            EventKind::TaskSucceeded { result, .. } => texts.keep(result.to_string()),
+            EventKind::TaskFailed { error, cause, .. } => texts.keep(format!("{error} {cause}")),
+            EventKind::Assigned { value, .. } => texts.keep(value.to_string()),
             _ => {}
         }
+        self.stage.observe(event);
     }
 }
 
@@ -317,9 +372,15 @@ impl TaskHandler for Functions {
         let (flink, event) = (&self.flink, payload);
         let result = match function_name {
             "submit-update" => invoke(flink, &async |f: &_, e| submit_update::submit_update(f, e).await, event).await,
-            "check-operation" => invoke(flink, &async |f: &_, e| check_operation::check_operation(f, e).await, event).await,
-            "check-subtasks" => invoke(flink, &async |f: &_, e| check_subtasks::check_subtasks(f, e).await, event).await,
-            "decide-rollback" => invoke(flink, &async |f: &_, e| decide_rollback::decide_rollback(f, e).await, event).await,
+            "check-operation" => {
+                invoke(flink, &async |f: &_, e| check_operation::check_operation(f, e).await, event).await
+            }
+            "check-subtasks" => {
+                invoke(flink, &async |f: &_, e| check_subtasks::check_subtasks(f, e).await, event).await
+            }
+            "decide-rollback" => {
+                invoke(flink, &async |f: &_, e| decide_rollback::decide_rollback(f, e).await, event).await
+            }
             "roll-back" => invoke(flink, &async |f: &_, e| roll_back::roll_back(f, e).await, event).await,
             "force-stop" => invoke(flink, &async |f: &_, e| force_stop::force_stop(f, e).await, event).await,
             "restore" => invoke(flink, &async |f: &_, e| restore::restore(f, e).await, event).await,
