@@ -1,5 +1,6 @@
 //! The sample inputs in `events/`: each is a request without refusals, is deployed by the shipped definition and handlers,
 //! and reaches the service with exactly the members that it has.
+#![expect(clippy::unwrap_used, reason = "a test's helpers")]
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -36,7 +37,7 @@ fn samples() -> Vec<(String, Value)> {
         .unwrap()
         .map(|entry| entry.unwrap().path())
         .map(|path| {
-            assert_eq!(path.extension().and_then(|extension| extension.to_str()), Some("json"), "{path:?}");
+            assert_eq!(path.extension().and_then(|extension| extension.to_str()), Some("json"), "{}", path.display());
             let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
             (name, serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap())
         })
