@@ -1,42 +1,46 @@
-//! The independent checker: whether an execution kept the nine safety rules, judged by what the emulator wrote down of
-//! calls, versions and jobs, and never by what the deployer says of itself. (Rule 6 is about how the execution ended, and
-//! rule 4 about whether the record bears out the outcome that it claims, so those two read the result as well.)
+//! The independent checker: whether an execution kept the nine safety rules, judged by what the emulator wrote down
+//! of calls, versions and jobs, and never by what the deployer says of itself. Its claims are read only to be tested:
+//! the outcome, against what the record shows (rules 1 and 4); how it ended (rule 6); all that it told (rule 8).
 //!
-//! An *act* is a call that changed an application: mutating, done (a lost response was done), and no snapshot. What is
-//! asserted, and what cannot be seen:
+//! An *act* is a call that changed an application: mutating, done (a lost response was done), and not of a snapshot.
+//! What is asserted, and what cannot be seen:
 //!
-//! 0. **The record is sound.** Time does not go back; versions rise by one, each made by a recorded call; statuses follow on
-//!    each other; a job's lineage is that of the job whose snapshot it was restored from.
-//! 1. **The fence.** An update or rollback carries the version at hand. Before its first act an execution must have been
-//!    shown that version; from then on it may act only on the version of that act, one that it made since, or one by which
-//!    the service rolled its change back. A start or stop carries no version: the last look before it must have shown such
-//!    a version, and nothing of its own lies in between. Where somebody else acted in between, that look must be the
-//!    execution's last call of any kind (the window that is written down). Superseded: nothing was done after the other's
-//!    version. Refused, NoChange: nothing was done, but for a snapshot. *Unseen:* a read that was made to tell of the past
-//!    or was cut short counts as having shown what was true.
+//! 0. **The record is sound.** Time does not go back; versions rise by one, each made by a recorded call; statuses
+//!    follow on each other; a job's lineage is that of the job whose snapshot it was restored from.
+//! 1. **The fence.** An update or rollback carries the version at hand. Before its first act an execution must have
+//!    been shown that version; from then on it may act only on the version of that act, one that it made since, or
+//!    one by which the service rolled its change back. A start or stop carries no version: the last look before it
+//!    must have shown such a version, and nothing of its own lies in between. Where somebody else acted in between,
+//!    that look must be the execution's last call of any kind (the window that is written down). Superseded: nothing
+//!    was done after the other's version. Refused, `NoChange`: nothing was done, but for a snapshot. *Unseen:* a read
+//!    that was made to tell of the past or was cut short counts as having shown what was true.
 //! 2. **State.** Every job that an act of the execution started was restored from a snapshot, unless the request says
-//!    `SKIP_RESTORE_FROM_SNAPSHOT`; and no call says so on its own account. The change's job carries on the job it replaces
-//!    or begins from the snapshot that the request names; a rollback's job carries nothing of the bad version's; a start
-//!    that brings the baseline back restores the baseline's job or one that this job had its state from. *Unseen:* starts by
-//!    the service (system rollback, maintenance, autoscaling) are not the execution's, and are not judged.
-//! 3. **The ladder.** At most one rollback, one stop (by force), one update beside the change, one start beside the change's;
-//!    no rollback once the service has rolled the change back; no other mutating call whatever.
-//! 4. **Unreadable is not healthy.** Deployed, RolledBack and Restored claim a verified application: after its last act the
-//!    execution looked at the application and was shown its own version; there Flink's `/jobs/overview` was answered for the
-//!    job that runs that version, and restarts were readable (Flink's metrics or CloudWatch); that job was alive at the last
-//!    look, or ended as FINISHED. Where the application stood still before and was not to be started, it must stand still.
-//!    *Unseen:* what the answers said: the record tells that Flink answered, not that its tasks ran.
-//! 5. **Run configuration.** Every update and start that was sent, done or not, states how state is restored and whether
-//!    state may be dropped.
-//! 6. **The end.** An execution that was not aborted succeeds as Deployed, NoChange or Superseded, or fails as another outcome
-//!    with a report of that outcome as its cause; within the policy's deadline and some slack, never by its own time-out.
-//! 7. **Twice is once.** No change, start or snapshot is made twice by one execution. *Unseen:* without steps that are run
-//!    twice, or lost answers, this shows nothing.
-//! 8. **Secrets.** No property value, token or presigned URL is in any text of the execution or in what it sent to SNS and
-//!    EventBridge, plainly or escaped as JSON once or twice. *Unseen:* other encodings; values under four characters.
-//! 9. **One at a time, the newest wins.** Once another execution has acted, one that acted before does not act again; once a
-//!    newer execution has updated, an older one does not act. *Unseen:* a start or stop may have been sent in rule 1's window
-//!    and is judged by what was known at its look.
+//!    `SKIP_RESTORE_FROM_SNAPSHOT`; and no call says so on its own account. The change's job carries on the job it
+//!    replaces or begins from the snapshot that the request names; a rollback's job carries nothing of the bad
+//!    version's; a start that brings the baseline back restores the baseline's job or one that this job had its state
+//!    from. *Unseen:* starts by the service (system rollback, maintenance, autoscaling) are not the execution's, and
+//!    are not judged.
+//! 3. **The ladder.** At most one rollback, one stop (by force), one update beside the change, one start beside the
+//!    change's; no rollback once the service has rolled the change back; no other mutating call whatever.
+//! 4. **Unreadable is not healthy.** Deployed, `RolledBack` and Restored claim a verified application: after its last
+//!    act the execution looked at the application and was shown its own version; there Flink's `/jobs/overview` was
+//!    answered for the job that runs that version, and restarts were readable (Flink's metrics or `CloudWatch`); that
+//!    job was alive at the last look, or ended as FINISHED. Where the application stood still before and was not to
+//!    be started, it must stand still. *Unseen:* what the answers said: the record tells that Flink answered, not
+//!    that its tasks ran.
+//! 5. **Run configuration.** Every update and start that was sent, done or not, states how state is restored and
+//!    whether state may be dropped.
+//! 6. **The end.** An execution that was not aborted succeeds as Deployed, `NoChange` or Superseded, or fails as
+//!    another outcome with a report of that outcome as its cause; within the policy's deadline and some slack, never
+//!    by its own time-out.
+//! 7. **Twice is once.** No change, start or snapshot is made twice by one execution. *Unseen:* without steps that
+//!    are run twice, or lost answers, this shows nothing.
+//! 8. **Secrets.** No property value, token or presigned URL is in any text of the execution or in what it sent to
+//!    SNS and `EventBridge`, plainly or escaped as JSON once or twice. *Unseen:* other encodings; values under four
+//!    characters.
+//! 9. **One at a time, the newest wins.** Once another execution has acted, one that acted before does not act again;
+//!    once a newer execution has updated, an older one does not act. *Unseen:* a start or stop may have been sent in
+//!    rule 1's window and is judged by what was known at its look.
 
 mod history;
 #[cfg(test)]
@@ -74,7 +78,7 @@ pub struct ExecutionTrace {
     pub cause: Option<String>,
     /// Its output, if it succeeded.
     pub output: Option<Value>,
-    /// Every state's input and output but the execution's own input, every log line, every notification, errors and causes.
+    /// Every state's input and output but the execution's own input; every log line, notification, error and cause.
     pub texts: Vec<String>,
     /// Whether it was stopped from outside.
     pub was_aborted: bool,
@@ -191,7 +195,7 @@ impl<'a> Case<'a> {
         self.looks().take_while(|look| look.index < index).last()
     }
 
-    /// The version that the execution has acted on, made or adopted last, before this place: the only one that it may act
+    /// The version that the execution acted on, made or adopted last before this place: the only one that it may act
     /// on. None before its first act.
     fn fence_before(&self, index: usize) -> Option<u64> {
         let first = self.acts.first().filter(|act| act.index < index)?;
@@ -535,9 +539,9 @@ fn no_call_gives_state_up_unasked(case: &Case<'_>) -> Vec<String> {
 
 /// The first job of the change: of the first update, or of the start that was asked for.
 fn job_of_the_change<'case, 'a>(case: &'case Case<'a>) -> Option<&'case Job<'a>> {
-    let cause = if case.found_it_running() { UPDATE } else { START };
+    let operation = if case.found_it_running() { UPDATE } else { START };
     let stopped = case.acts_by(STOP).next().map_or(usize::MAX, |stop| stop.index);
-    case.own_jobs().find(|job| job.started.cause == cause && job.index < stopped)
+    case.own_jobs().find(|job| job.started.cause == operation && job.index < stopped)
 }
 
 fn change_carries_on_the_state_asked_for(case: &Case<'_>) -> Vec<String> {
@@ -668,7 +672,7 @@ fn shows_restarts(it: &Placed<'_>) -> bool {
     }
 }
 
-/// Deployed means that nothing was undone, RolledBack that a rollback was made, Restored that the service did not do it all.
+/// Deployed means that nothing was undone, `RolledBack` that a rollback was made.
 fn outcome_is_what_was_done(case: &Case<'_>) -> Vec<String> {
     let rolled_back = case.acts_by(ROLLBACK).count() + case.system_rollbacks().len();
     let undone = rolled_back + case.acts_by(STOP).count() + case.acts_by(UPDATE).skip(1).count();

@@ -1,6 +1,6 @@
-//! The emulator's record, put so that rules can be asked of it: who called what at which place, which versions were made
-//! by whom, and which job carries on whose state. The order of entries decides, not their times, since many things happen
-//! at one moment of virtual time.
+//! The emulator's record, put so that rules can be asked of it: who called what at which place, which versions were
+//! made by whom, and which job carries on whose state. The order of entries decides, not their times, since many things
+//! happen at one moment of virtual time.
 
 use emulator::RecordEntry;
 use emulator::record::{Call, Event, JobStarted};
@@ -100,12 +100,12 @@ impl<'a> History<'a> {
         self.calls_of(principal).filter(|it| it.call.mutating && it.call.done)
     }
 
-    /// Calls of anybody that acted on the application. A snapshot does not: it leaves the application as it is.
+    /// Calls of anybody that acted on the application. Those on its snapshots do not: they leave it as it is.
     pub(super) fn acts_on(self, application: &str) -> impl Iterator<Item = Placed<'a>> {
         self.calls().filter(move |it| {
             it.call.mutating
                 && it.call.done
-                && !it.is("CreateApplicationSnapshot")
+                && !it.call.operation.ends_with("ApplicationSnapshot")
                 && it.call.application.as_deref() == Some(application)
         })
     }
@@ -151,8 +151,8 @@ impl<'a> History<'a> {
     }
 }
 
-/// The job of this number and those whose state it carries on, the newest first; followed from snapshot to snapshot, and
-/// not taken from what the job itself is said to carry on.
+/// The job of this number and those whose state it carries on, the newest first; followed from snapshot to snapshot,
+/// and not taken from what the job itself is said to carry on.
 pub(super) fn ancestry(jobs: &[Job<'_>], job: u64) -> Vec<u64> {
     let mut ancestry = vec![job];
     let mut youngest = job;
