@@ -41,8 +41,8 @@ pub enum Preflight {
     TakeSnapshot(String),
 }
 
-/// Checks the request against the application and notes the baseline. It may be run any number of times: it keeps nothing
-/// from one time to the next.
+/// Checks the request against the application and notes the baseline. It may be run any number of times: all that it keeps
+/// from one time to the next is the version that it saw first.
 pub fn prepare(deployment: &mut Deployment, request: &Request, look: &PreflightLook, now: Timestamp) -> Preflight {
     let refuse = |deployment: &mut Deployment, refusals: Vec<Refusal>| {
         refuse(deployment, refusals, now);
@@ -55,6 +55,14 @@ pub fn prepare(deployment: &mut Deployment, request: &Request, look: &PreflightL
     if !refusals.is_empty() {
         return refuse(deployment, refusals);
     }
+    if deployment.version != 0 && application.version > deployment.version {
+        // While this one waited, another change has been made: it is the newer one.
+        let because = vec![Reason::VersionChanged { expected: deployment.version, found: application.version }];
+        deployment.report = Some(Report::of(deployment, Outcome::Superseded, because, now));
+        deployment.go_on(Next::Notify, 0);
+        return Preflight::GoOn;
+    }
+    deployment.version = application.version;
     let waited = seconds_between(deployment.started_at, now);
     let is_late = waited >= i64::from(request.policy.operation_timeout_seconds);
     if application.status.is_passing() {
@@ -69,7 +77,6 @@ pub fn prepare(deployment: &mut Deployment, request: &Request, look: &PreflightL
         deployment.go_on(Next::WaitToPrepare, REST_SECONDS);
         return Preflight::GoOn;
     }
-    deployment.version = application.version;
     deployment.baseline = Some(Baseline {
         version: application.version,
         status: application.status.clone(),

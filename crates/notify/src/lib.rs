@@ -1,4 +1,4 @@
-//! Tells what came of a deployment: people through an SNS topic, machines through an EventBridge bus. Where neither is
+//! Tells what came of a deployment: people through an SNS topic, machines through an `EventBridge` bus. Where neither is
 //! configured, the log line is all. A deployment that a failed step has cut short has no report yet; it gets one here.
 
 use aws_sdk_eventbridge::types::PutEventsRequestEntry;

@@ -19,16 +19,14 @@ pub async fn submit_update(flink: &ManagedFlink, event: SubmitEvent) -> Result<D
         Ok(request) => request,
         Err(refusals) => return Ok(refused(&input, &execution.name, execution.started_at, refusals, now)),
     };
-    match deployment {
-        None => {
-            look_and_prepare(flink, &request, Deployment::new(&request, &execution.name, execution.started_at), now)
-                .await
-        }
-        Some(mut deployment) if deployment.rung == Rung::Start => {
-            start(flink, &deployment, &deployment.restore).await?.note_in(&mut deployment, now);
-            Ok(deployment)
-        }
-        Some(deployment) => update(flink, &request, deployment, now).await,
+    let mut deployment = deployment.unwrap_or_else(|| Deployment::new(&request, &execution.name, execution.started_at));
+    if deployment.taken.is_empty() {
+        look_and_prepare(flink, &request, deployment, now).await
+    } else if deployment.rung == Rung::Start {
+        start(flink, &deployment, &deployment.restore).await?.note_in(&mut deployment, now);
+        Ok(deployment)
+    } else {
+        update(flink, &request, deployment, now).await
     }
 }
 
