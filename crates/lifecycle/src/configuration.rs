@@ -33,8 +33,9 @@ pub fn is_in_effect(update: &Map<String, Value>, detail: &Value) -> bool {
                 .filter_map(Value::as_object)
                 .all(|element| shown.is_some_and(|shown| shown.iter().any(|shown| is_in_effect(element, shown))))
         }
-        _ if is_default && name != "ConfigurationTypeUpdate" => true,
-        _ => detail.get(leaf_name(name)) == Some(wanted),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {
+            (is_default && name != "ConfigurationTypeUpdate") || detail.get(leaf_name(name)) == Some(wanted)
+        }
     })
 }
 
@@ -144,7 +145,7 @@ fn settable(section: &Value) -> Value {
             .filter(|(name, _)| !READ_ONLY.contains(&name.as_str()))
             .map(|(name, member)| (name.clone(), settable(member)))
             .collect(),
-        other => other.clone(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => section.clone(),
     }
 }
 

@@ -75,7 +75,7 @@ fn decision(deployment: &mut Deployment, evidence: &Evidence, now: Timestamp) ->
         }
         Ok(Some(application)) => application,
     };
-    let is_late = now >= deployment.deadline;
+    let is_late = deployment.is_late(now);
     let is_due = deployment.began.is_none() && deployment.verdict.is_none();
     if is_due && is_late {
         return Decision::Finish(Outcome::NeedsAttention, vec![Reason::DeadlinePassed]);
@@ -108,13 +108,33 @@ fn decision(deployment: &mut Deployment, evidence: &Evidence, now: Timestamp) ->
     if let Some(reason) = step_failed(deployment) {
         return Decision::Hold(vec![reason]);
     }
+    if deployment.began.is_none() && verdict.is == Judgement::Inconclusive {
+        // The step saw another version and did nothing; it was an old answer, so that the rung is still due.
+        deployment.verdict = None;
+        return Decision::HoldHere(verdict.reasons);
+    }
     match verdict.is {
+        Judgement::Failing if has_moved_on(application, &verdict) => {
+            Decision::Look(vec![Reason::ApplicationAtWork { status: application.status.clone() }])
+        }
         Judgement::Failing => way_back(deployment, application, evidence, verdict.reasons),
         Judgement::Inconclusive | Judgement::Progressing => Decision::Hold(verdict.reasons),
         Judgement::Healthy => match deployment.job.clone() {
             Some(job) => accept_job(deployment, &job, application, evidence, verdict.reasons, now),
             None => accept_stopped(deployment, application, evidence, verdict.reasons),
         },
+    }
+}
+
+/// Whether the job was found bad while the application was RUNNING, and the application has left that status since: a job
+/// ends when the service patches, scales or stops its application, which is no fault of the job.
+fn has_moved_on(application: &Application, verdict: &Verdict) -> bool {
+    match verdict.reasons.first() {
+        Some(Reason::JobFailed { .. }) => application.status.is_stopped() || application.status.is_passing(),
+        Some(Reason::Restarts { .. } | Reason::NotSettled { .. } | Reason::AlarmRaised { .. }) => {
+            application.status.is_stopped()
+        }
+        _ => false,
     }
 }
 
@@ -128,11 +148,9 @@ fn system_rollback(deployment: &Deployment) -> Option<(String, Option<u64>, Vec<
         return None;
     }
     let reasons = &deployment.verdict.as_ref()?.reasons;
-    reasons.iter().find_map(|reason| match reason {
-        Reason::SystemRollbackBegan { operation_id, version } => {
-            Some((operation_id.clone(), *version, reasons.clone()))
-        }
-        _ => None,
+    reasons.iter().find_map(|reason| {
+        let Reason::SystemRollbackBegan { operation_id, version } = reason else { return None };
+        Some((operation_id.clone(), *version, reasons.clone()))
     })
 }
 
@@ -156,6 +174,7 @@ fn accept_job(
     let known = deployment.baseline.as_ref().map(|baseline| baseline.raised_alarms.clone()).unwrap_or_default();
     match evidence.alarms.as_ref() {
         Some(Err(unreadable)) => return Decision::HoldHere(vec![unreadable.clone().into()]),
+        None if !policy.alarms.is_empty() => return Decision::HoldHere(vec![not_read("the alarms")]),
         Some(Ok(alarms)) => {
             if let Some(alarm) = alarms.iter().find(|alarm| alarm.is_raised && !known.contains(&alarm.name)) {
                 return fail(deployment, application, evidence, Reason::AlarmRaised { name: alarm.name.clone() }, now);
@@ -183,7 +202,7 @@ fn accept_job(
                 return Decision::Look(vec![Reason::RestartsSeen { count: restarts.count, at: restarts.last_at }]);
             }
         }
-        None => {}
+        None => return Decision::HoldHere(vec![not_read("CloudWatch metrics")]),
     }
     if let Some(job) = &mut deployment.job {
         job.quiet_since = Some(quiet_since);
@@ -252,6 +271,10 @@ fn bring_back(deployment: &mut Deployment, rung: Rung, evidence: &Evidence, reas
     }
 }
 
+fn not_read(what: &str) -> Reason {
+    Reason::EvidenceUnreadable { what: what.to_owned(), why: "they were not read".into() }
+}
+
 fn no_snapshot(deployment: &Deployment) -> Reason {
     Reason::NoSnapshot { version: deployment.baseline.as_ref().map_or(0, |baseline| baseline.version) }
 }
@@ -271,9 +294,7 @@ fn state_to_restore(deployment: &Deployment, snapshots: Option<&Observed<Vec<Sna
     let snapshots = match snapshots {
         Some(Ok(snapshots)) => snapshots,
         Some(Err(unreadable)) => return Err(unreadable.clone().into()),
-        None => {
-            return Err(Reason::EvidenceUnreadable { what: "the snapshots".into(), why: "they were not read".into() });
-        }
+        None => return Err(not_read("the snapshots")),
     };
     let version = deployment.baseline.as_ref().map(|baseline| baseline.version);
     let newest = snapshots
@@ -314,6 +335,10 @@ fn way_back(
         return exhausted(reasons);
     }
     let status = &application.status;
+    if deployment.rung == Rung::Update && deployment.began.is_none() {
+        // The update was never made: whatever is wrong, going back would go back further than to what it was.
+        return Decision::Finish(Outcome::NeedsAttention, reasons);
+    }
     // A rollback of an application that was stopped would go back further than to what it was.
     let may_roll_back = deployment.was_running()
         && !deployment.has_taken(Rung::RollBack)
@@ -322,6 +347,10 @@ fn way_back(
         matches!(status, ApplicationStatus::Running | ApplicationStatus::Updating | ApplicationStatus::Autoscaling);
     if may_roll_back && may_be_rolled_back {
         return Decision::Take(Rung::RollBack, reasons);
+    }
+    if may_roll_back && *status == ApplicationStatus::RollingBack {
+        // The service answers the failure by itself; the operation will say so, and is followed then.
+        return Decision::Hold(vec![Reason::ApplicationAtWork { status: status.clone() }]);
     }
     if matches!(status, ApplicationStatus::Maintenance | ApplicationStatus::ForceStopping) {
         return Decision::HoldHere(vec![Reason::ApplicationAtWork { status: status.clone() }]);
@@ -387,12 +416,19 @@ fn carry_over(deployment: &mut Deployment, decision: Decision, now: Timestamp) {
     deployment.error = None;
 }
 
-/// Holds, but not for ever: what cannot be read for too long is a case for a person.
+/// Holds, but not for ever: what cannot be read for too long, or until the deadline, is a case for a person.
 fn hold(deployment: &mut Deployment, because: Vec<Reason>, next: Next, now: Timestamp) {
     let since = *deployment.unreadable_since.get_or_insert(now);
     let seconds = seconds_between(since, now);
-    if seconds >= i64::from(deployment.policy.evidence_timeout_seconds) {
-        let because = [vec![Reason::UnreadableTooLong { seconds }], because].concat();
+    let end = if deployment.is_late(now) {
+        Some(Reason::DeadlinePassed)
+    } else if seconds >= i64::from(deployment.policy.evidence_timeout_seconds) {
+        Some(Reason::UnreadableTooLong { seconds })
+    } else {
+        None
+    };
+    if let Some(end) = end {
+        let because = [vec![end], because].concat();
         deployment.note(now, format!("Decided to end: NeedsAttention: {}", in_words(&because)));
         deployment.report = Some(Report::of(deployment, Outcome::NeedsAttention, because, now));
         deployment.go_on(Next::Notify, 0);

@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::evidence::Code;
 use crate::policy::Policy;
+use crate::preflight::refuse;
+use crate::refusal::Refusal;
 use crate::report::Report;
 use crate::request::{Request, Restore, RestoreType};
 use crate::status::ApplicationStatus;
@@ -324,7 +326,13 @@ impl Deployment {
         self.began = None;
         self.job = None;
         self.verdict = None;
+        self.refused_times = 0;
         self.unreadable_since = None;
+    }
+
+    /// Whether the time for the whole deployment is over.
+    pub fn is_late(&self, now: Timestamp) -> bool {
+        now >= self.deadline
     }
 
     /// Whether a rung has been taken.
@@ -339,6 +347,7 @@ impl Deployment {
         let wait = if operation_id.is_some() { self.first_wait_seconds() } else { 0 };
         self.began = Some(Began { operation_id, at: now });
         self.refused_times = 0;
+        self.unreadable_since = None;
         self.error = None;
         self.go_on(Next::WaitForOperation, wait);
     }
@@ -355,9 +364,15 @@ impl Deployment {
     }
 
     /// The service cannot take the call behind the rung just now: decide again in a while, or take it as refused when that
-    /// has gone on for too long.
+    /// has gone on for too long. An update that was never taken has touched nothing, and ends the deployment so.
     pub fn busy(&mut self, why: &str, now: Timestamp) {
         self.refused_times += 1;
+        self.unreadable_since = None;
+        if self.refused_times >= MOST_BUSY && self.rung == Rung::Update {
+            let problem = format!("UpdateApplication was not taken {} times: {why}", self.refused_times);
+            let cure = "wait until the application is READY or RUNNING, and send the request again";
+            return refuse(self, vec![Refusal::new("application", problem, cure)], now);
+        }
         if self.refused_times >= MOST_BUSY {
             return self.reject(format!("{why} ({} times)", self.refused_times), now);
         }

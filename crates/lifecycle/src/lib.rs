@@ -2,6 +2,12 @@
 //! out. There is no AWS type here, no clock and no I/O: time is an argument. Whoever wants to know why a deployment did
 //! what it did reads this crate and nothing else.
 
+#![deny(clippy::wildcard_enum_match_arm, clippy::indexing_slicing)]
+#![cfg_attr(
+    test,
+    allow(clippy::wildcard_enum_match_arm, clippy::indexing_slicing, reason = "a test that panics has failed")
+)]
+
 pub mod configuration;
 pub mod decision;
 pub mod deployment;

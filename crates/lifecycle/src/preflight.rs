@@ -201,7 +201,6 @@ fn newest_ready(snapshots: &[Snapshot]) -> Option<&Snapshot> {
 fn refusals(request: &Request, application: &Application, look: &PreflightLook) -> Vec<Refusal> {
     let name = &request.application;
     let is_running = application.status == ApplicationStatus::Running;
-    let will_start = is_running || request.start;
     let mut refusals = Vec::new();
     if !application.runtime.starts_with("FLINK-") {
         refusals.push(Refusal::new(
@@ -217,7 +216,16 @@ fn refusals(request: &Request, application: &Application, look: &PreflightLook) 
             format!("{name} has the status {status}, which this version does not know"),
             "update this tool, or bring the application to READY or RUNNING",
         )),
-        _ => {}
+        ApplicationStatus::Ready
+        | ApplicationStatus::Starting
+        | ApplicationStatus::Running
+        | ApplicationStatus::Stopping
+        | ApplicationStatus::Updating
+        | ApplicationStatus::Autoscaling
+        | ApplicationStatus::ForceStopping
+        | ApplicationStatus::RollingBack
+        | ApplicationStatus::RolledBack
+        | ApplicationStatus::Maintenance => {}
     }
     let wanted_runtime = request.update.get("RuntimeEnvironmentUpdate").and_then(Value::as_str);
     if let Some(wanted) = wanted_runtime
@@ -247,7 +255,7 @@ fn refusals(request: &Request, application: &Application, look: &PreflightLook) 
             format!("{name} has snapshots disabled: an update would restart its job without state"),
             "enable snapshots first (ApplicationSnapshotConfigurationUpdate), or say SKIP_RESTORE_FROM_SNAPSHOT to begin without state",
         )),
-        RestoreType::Latest if will_start && !is_running && newest_ready(&look.snapshots).is_none() => {
+        RestoreType::Latest if request.start && application.status.is_stopped() && newest_ready(&look.snapshots).is_none() => {
             refusals.push(Refusal::new(
                 "restore.type",
                 format!("{name} has no READY snapshot to start from"),

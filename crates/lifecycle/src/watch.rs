@@ -5,6 +5,7 @@ use jiff::Timestamp;
 
 use crate::deployment::{Deployment, JobWatch, Next, Rung};
 use crate::evidence::{Application, Job, Observed, Operation, OperationSummary};
+use crate::policy::Policy;
 use crate::status::{ApplicationStatus, JobState, OperationStatus};
 use crate::verdict::{Judgement, Reason, Verdict};
 
@@ -51,6 +52,7 @@ pub fn judge_operation(deployment: &mut Deployment, look: &OperationLook, now: T
     }
     let verdict = operation_verdict(deployment, look, now);
     let (next, wait_seconds) = match verdict.is {
+        Judgement::Progressing if deployment.is_late(now) => (Next::Decide, 0),
         Judgement::Progressing => (Next::WaitForOperation, operation_wait_seconds(deployment, now)),
         Judgement::Healthy if is_to_run(deployment, look) => {
             deployment.job = Some(JobWatch::new(now));
@@ -130,7 +132,7 @@ fn operation_verdict(deployment: &Deployment, look: &OperationLook, now: Timesta
         // A rollback that leaves a job stopped has failed, whatever its operation says. After an update or a start it may
         // be a bounded job that is at its end already: the look at the job tells that from a stop by somebody.
         let is_rollback = matches!(deployment.rung, Rung::RollBack | Rung::SystemRollback);
-        return if is_rollback {
+        return if is_rollback && deployment.was_running() {
             Verdict::failing(Reason::ApplicationUnexpected { status: application.status.clone() })
         } else {
             Verdict::healthy(successful)
@@ -164,6 +166,7 @@ pub fn judge_job(deployment: &mut Deployment, look: &JobLook, now: Timestamp) {
     let mut watch = deployment.job.clone().unwrap_or_else(|| JobWatch::new(now));
     let verdict = job_verdict(deployment, &mut watch, look, now);
     let (next, wait_seconds) = match verdict.is {
+        Judgement::Progressing if deployment.is_late(now) => (Next::Decide, 0),
         Judgement::Progressing => (Next::WaitForSubtasks, job_wait_seconds(deployment, &watch, look, now)),
         Judgement::Healthy | Judgement::Failing | Judgement::Inconclusive => (Next::Decide, 0),
     };
@@ -201,20 +204,16 @@ fn job_verdict(deployment: &Deployment, watch: &mut JobWatch, look: &JobLook, no
         return Verdict::inconclusive(reason);
     }
     if application.status.is_stopped() {
-        return stopped_verdict(deployment, watch, look.newest_operation.as_ref());
+        return stopped_verdict(deployment, watch, &application.status, look.newest_operation.as_ref());
     }
-    let settling_seconds = seconds_between(watch.settling_since, now);
-    let is_late = settling_seconds >= i64::from(policy.settle_timeout_seconds);
-    let not_settled = || Verdict::failing(Reason::NotSettled { seconds: settling_seconds });
     if application.status != ApplicationStatus::Running {
         watch.fall_out_of_health(now);
-        return match &application.status {
-            ApplicationStatus::Unknown(status) => {
-                Verdict::inconclusive(Reason::UnknownStatus { what: "the application".into(), status: status.clone() })
-            }
-            _ if is_late => not_settled(),
-            status => Verdict::progressing(Reason::ApplicationAtWork { status: status.clone() }),
-        };
+        if let ApplicationStatus::Unknown(status) = &application.status {
+            let reason = Reason::UnknownStatus { what: "the application".into(), status: status.clone() };
+            return Verdict::inconclusive(reason);
+        }
+        return not_settled(watch, policy, now)
+            .unwrap_or_else(|| Verdict::progressing(Reason::ApplicationAtWork { status: application.status.clone() }));
     }
     let job = match &look.job {
         None => {
@@ -224,14 +223,21 @@ fn job_verdict(deployment: &Deployment, watch: &mut JobWatch, look: &JobLook, no
             });
         }
         Some(Err(unreadable)) => return Verdict::inconclusive(unreadable.clone().into()),
-        Some(Ok(None)) if is_late => return not_settled().and(Some(Reason::NoJob)),
         Some(Ok(None)) => {
             watch.fall_out_of_health(now);
-            return Verdict::progressing(Reason::NoJob);
+            return not_settled(watch, policy, now)
+                .map_or_else(|| Verdict::progressing(Reason::NoJob), |verdict| verdict.and(Some(Reason::NoJob)));
         }
         Some(Ok(Some(job))) => job,
     };
     running_job_verdict(deployment, watch, application, job, now)
+}
+
+/// The verdict on a job that is not steady, once the time to become so is over.
+fn not_settled(watch: &JobWatch, policy: &Policy, now: Timestamp) -> Option<Verdict> {
+    let seconds = seconds_between(watch.settling_since, now);
+    let is_late = seconds >= i64::from(policy.settle_timeout_seconds);
+    is_late.then(|| Verdict::failing(Reason::NotSettled { seconds }))
 }
 
 /// The verdict on a job that Flink shows.
@@ -243,9 +249,6 @@ fn running_job_verdict(
     now: Timestamp,
 ) -> Verdict {
     let policy = &deployment.policy;
-    let settling_seconds = seconds_between(watch.settling_since, now);
-    let is_late = settling_seconds >= i64::from(policy.settle_timeout_seconds);
-    let not_settled = || Verdict::failing(Reason::NotSettled { seconds: settling_seconds });
     let first_failure = job.failure.clone().map(|failure| Reason::FirstFailure { failure });
     let seen = Reason::TasksNotRunning { state: job.state.clone(), tasks: job.tasks };
     let restarted = count_restarts_of(watch, job);
@@ -280,10 +283,9 @@ fn running_job_verdict(
     let is_at_work = job.state == JobState::Running && job.tasks.are_all_at_work();
     if !is_at_work {
         watch.fall_out_of_health(now);
-        return if is_late {
-            not_settled().and(Some(seen)).and(first_failure)
-        } else {
-            Verdict::progressing(seen).and(first_failure)
+        return match not_settled(watch, policy, now) {
+            Some(verdict) => verdict.and(Some(seen)).and(first_failure),
+            None => Verdict::progressing(seen).and(first_failure),
         };
     }
     if job.restarts.is_none() {
@@ -293,17 +295,27 @@ fn running_job_verdict(
             why: "it was not in the answer".into(),
         });
     }
+    let needs_checkpoint = application.checkpointing_enabled && policy.require_checkpoint;
+    let lacks_checkpoint = needs_checkpoint && job.completed_checkpoints.unwrap_or(0) == 0;
+    if lacks_checkpoint && watch.healthy_at.is_some() {
+        // It had one, so this is a new submission, which has to become steady like the first.
+        watch.fall_out_of_health(now);
+    }
     watch.good_looks += 1;
     let steady_since = *watch.steady_since.get_or_insert(now);
     watch.quiet_since.get_or_insert(now);
     let running = Reason::TasksRunning { tasks: job.tasks, restarts: watch.restarts };
     let steady_seconds = seconds_between(steady_since, now);
     let is_steady = steady_seconds >= i64::from(policy.settle_seconds) && watch.good_looks >= GOOD_LOOKS;
-    let lacks_checkpoint =
-        application.checkpointing_enabled && policy.require_checkpoint && job.completed_checkpoints.unwrap_or(0) == 0;
+    if needs_checkpoint && is_steady && job.completed_checkpoints.is_none() {
+        return Verdict::inconclusive(Reason::EvidenceUnreadable {
+            what: "the job's count of checkpoints".into(),
+            why: "it was not in the answer".into(),
+        });
+    }
     let no_checkpoint = || Reason::NoCheckpointYet { failed: job.failed_checkpoints.unwrap_or(0) };
-    if lacks_checkpoint && is_late {
-        return not_settled().and(Some(no_checkpoint())).and(first_failure);
+    if lacks_checkpoint && let Some(verdict) = not_settled(watch, policy, now) {
+        return verdict.and(Some(no_checkpoint())).and(first_failure);
     }
     if lacks_checkpoint && is_steady {
         return Verdict::progressing(no_checkpoint()).and(Some(running));
@@ -328,11 +340,12 @@ fn count_restarts_of(watch: &mut JobWatch, job: &Job) -> bool {
     more > 0
 }
 
-/// The application is stopped although its operation has succeeded: a bounded job has come to its end, or somebody has
-/// stopped it. Only the list of operations tells one from the other.
+/// The application is stopped although its operation has succeeded, as far as that was told: a bounded job has come to its
+/// end, or somebody has stopped it, or the service gave it up. Only the list of operations tells one from the other.
 fn stopped_verdict(
     deployment: &Deployment,
     watch: &mut JobWatch,
+    status: &ApplicationStatus,
     newest_operation: Option<&Observed<Option<OperationSummary>>>,
 ) -> Verdict {
     let ours = deployment.began.as_ref().and_then(|began| began.operation_id.as_deref());
@@ -342,12 +355,38 @@ fn stopped_verdict(
             why: "they were not read".into(),
         }),
         Some(Err(unreadable)) => Verdict::inconclusive(unreadable.clone().into()),
+        Some(Ok(None)) => Verdict::inconclusive(Reason::EvidenceUnreadable {
+            what: "the application's operations".into(),
+            why: "the list is empty".into(),
+        }),
         Some(Ok(Some(newest))) if newest.name == "StopApplication" && Some(newest.id.as_str()) != ours => {
             Verdict::inconclusive(Reason::StoppedBySomeone { operation_id: newest.id.clone() })
         }
-        Some(Ok(_)) => {
-            watch.is_finished = true;
-            Verdict::healthy(Reason::JobFinished)
-        }
+        Some(Ok(Some(newest))) => match &newest.status {
+            OperationStatus::Successful => match &deployment.verdict {
+                // A job that was failing just now has not come to the end of its input.
+                Some(verdict) if verdict.is == Judgement::Failing => {
+                    let unexpected = Reason::ApplicationUnexpected { status: status.clone() };
+                    Verdict { is: Judgement::Failing, reasons: [vec![unexpected], verdict.reasons.clone()].concat() }
+                }
+                _ => {
+                    watch.is_finished = true;
+                    Verdict::healthy(Reason::JobFinished)
+                }
+            },
+            OperationStatus::Failed => {
+                Verdict::failing(Reason::OperationFailed { operation: newest.name.clone(), error: None })
+            }
+            OperationStatus::Cancelled => {
+                Verdict::failing(Reason::OperationCancelled { operation: newest.name.clone() })
+            }
+            OperationStatus::InProgress => Verdict::inconclusive(Reason::OperationInProgress {
+                operation: newest.name.clone(),
+                application: status.clone(),
+            }),
+            OperationStatus::Unknown(word) => {
+                Verdict::inconclusive(Reason::UnknownStatus { what: newest.name.clone(), status: word.clone() })
+            }
+        },
     }
 }
