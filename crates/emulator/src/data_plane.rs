@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use jiff::Timestamp;
 
 /// A copy of an application's code, as the service keeps one per application version.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -91,6 +92,33 @@ pub struct JobMetrics {
     pub downtime_ms: i64,
 }
 
+/// One entry of a job's log, written by the job or by Flink about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogRecord {
+    /// When it was written; none stands for now.
+    pub at: Option<Timestamp>,
+    /// Version of the application's configuration that the job runs.
+    pub version: u64,
+    /// `ERROR`, `WARN`, `INFO` or `DEBUG`.
+    pub level: String,
+    /// Name of the logger, a class as a rule.
+    pub logger: String,
+    /// Name of the thread.
+    pub thread: String,
+    /// Where in the code it was written, as `class.method(File.java:1)`; may be empty.
+    pub location: String,
+    /// The message, without the stack trace.
+    pub message: String,
+    /// The stack trace, as Java prints it.
+    pub throwable: Option<String>,
+}
+
+/// Takes the entries of the jobs' logs. Must not call the data plane.
+pub trait LogSink: Debug + Send + Sync {
+    /// Takes an entry of the application's job.
+    fn write(&self, application: &str, record: LogRecord);
+}
+
 /// Runs the jobs of the emulated applications, at most one job per application.
 #[async_trait]
 pub trait DataPlane: Debug + Send + Sync {
@@ -120,6 +148,10 @@ pub trait DataPlane: Debug + Send + Sync {
 
     /// Loses a TaskManager of the application, as a machine that dies would.
     async fn lose_task_manager(&self, application: &str);
+
+    /// Sends what the jobs log to `sink` from now on, in place of the one before. A data plane whose jobs log nothing
+    /// has nothing to send.
+    fn send_log_to(&self, _sink: Arc<dyn LogSink>) {}
 
     /// Deletes what is kept of a snapshot.
     async fn discard_snapshot(&self, snapshot: &SnapshotHandle);

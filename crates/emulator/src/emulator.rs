@@ -19,6 +19,7 @@ use crate::configuration;
 use crate::data_plane::DataPlane;
 use crate::faults::{Effect, Fault, Faults, Loss, Stage};
 use crate::in_process::Unreachable;
+use crate::logs::{Delivery, Logs};
 use crate::presigned::Session;
 use crate::record::{Call, Event, RecordEntry, StatusAndVersion};
 use crate::sinks::Sinks;
@@ -117,6 +118,7 @@ pub(crate) struct Inner {
     /// What presigned URLs begin with; a server sets its own address.
     public_url: Mutex<String>,
     cloudwatch: CloudWatch,
+    pub(crate) logs: Logs,
     sinks: Sinks,
 }
 
@@ -188,7 +190,9 @@ impl Emulator {
         let sinks = Sinks::new(clock.clone());
         let data_plane = Arc::clone(&config.data_plane);
         let (state, tasks) = (Mutex::new(state), Mutex::default());
-        let inner = Arc::new(Inner { config, state, tasks, public_url, cloudwatch, sinks });
+        let logs = Logs::default();
+        let inner = Arc::new(Inner { config, state, tasks, public_url, cloudwatch, logs, sinks });
+        data_plane.send_log_to(Arc::new(Delivery(Arc::downgrade(&inner))));
         let watched = Arc::clone(&inner);
         inner.spawn(inner.cloudwatch.clone().run(data_plane, move || watched.applications()));
         Self { guard: Arc::new(Guard { inner }) }
@@ -327,6 +331,7 @@ impl Emulator {
             Service::ManagedFlink => self.managed_flink(operation, request, body, effect),
             Service::Flink => self.dashboard(request, operation).await,
             Service::CloudWatch => self.cloudwatch().handle(operation, *protocol, request.body()),
+            Service::Logs => self.inner().logs(operation, body),
             Service::Sns | Service::EventBridge => self.sinks().handle(*service, operation, request.body()),
             Service::Emulator => self.control(operation, request).await,
             Service::Unknown => {

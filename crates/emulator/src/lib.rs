@@ -2,7 +2,7 @@
 //! a real Apache Flink.
 //!
 //! [`Emulator`] is the service. [`Emulator::handle`] answers a request of any of its protocols (kinesisanalyticsv2,
-//! Flink's REST API through presigned URLs, CloudWatch, SNS, EventBridge); in front of it are a server
+//! Flink's REST API through presigned URLs, CloudWatch with its Logs, SNS, EventBridge); in front of it are a server
 //! ([`Emulator::serve`]) and, for tests in virtual time, [`InProcessHttp`], an HTTP client for the AWS SDKs that needs no
 //! network. What runs the jobs is a [`data_plane::DataPlane`].
 
@@ -25,6 +25,7 @@ mod control;
 mod emulator;
 mod error;
 mod in_process;
+mod logs;
 mod presigned;
 mod server;
 mod wire;

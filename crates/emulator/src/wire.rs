@@ -19,7 +19,7 @@ pub(crate) struct ConnectionReset;
 /// How a service's errors are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Protocol {
-    /// AWS JSON 1.1 (kinesisanalyticsv2, EventBridge).
+    /// AWS JSON 1.1 (kinesisanalyticsv2, CloudWatch Logs, EventBridge).
     Json11,
     /// AWS JSON 1.0 (CloudWatch, newer SDKs).
     Json10,
@@ -40,6 +40,8 @@ pub(crate) enum Service {
     Flink,
     /// CloudWatch.
     CloudWatch,
+    /// CloudWatch Logs.
+    Logs,
     /// SNS.
     Sns,
     /// EventBridge.
@@ -57,6 +59,7 @@ impl Service {
             Self::ManagedFlink => "kinesisanalyticsv2",
             Self::Flink => "flink",
             Self::CloudWatch => "cloudwatch",
+            Self::Logs => "logs",
             Self::Sns => "sns",
             Self::EventBridge => "events",
             Self::Emulator => "emulator",
@@ -110,6 +113,7 @@ pub(crate) fn identify(request: &HttpRequest) -> Identified {
         match target {
             "KinesisAnalytics_20180523" => return of(Service::ManagedFlink, operation, Protocol::Json11),
             "GraniteServiceVersion20100801" => return of(Service::CloudWatch, operation, Protocol::Json10),
+            "Logs_20140328" => return of(Service::Logs, operation, Protocol::Json11),
             "AWSEvents" => return of(Service::EventBridge, operation, Protocol::Json11),
             _ => {}
         }
@@ -246,6 +250,11 @@ mod tests {
                 request("/", &[("x-amz-target", "AWSEvents.PutEvents")], "{}"),
                 (Service::EventBridge, "PutEvents", Protocol::Json11),
                 "events:PutEvents",
+            ),
+            (
+                request("/", &[("x-amz-target", "Logs_20140328.FilterLogEvents")], "{}"),
+                (Service::Logs, "FilterLogEvents", Protocol::Json11),
+                "logs:FilterLogEvents",
             ),
             (
                 request("/flinkdashboard/jobs/overview?authToken=x&get=a", &[], ""),
