@@ -1,15 +1,34 @@
-//! The scenarios, by name.
+//! The scenarios, by name and in groups: what goes live, what goes wrong with a job and with the service's operations, what
+//! others do meanwhile, what cannot be read, what is run twice, and what is refused.
+
+mod evidence;
+mod going_live;
+mod jobs;
+mod operations;
+mod others;
+mod refusals;
+mod twice;
 
 use emulator::simulated::{Behaviour, JobFault, RestartDelay};
+use emulator::{Effect, Fault, Loss, Occurrences};
 use lifecycle::report::Outcome;
 use serde_json::{Value, json};
 
-use crate::scenario::{Planned, Scenario};
+use crate::scenario::{Crash, CrashKind, Happening, Planned, Scenario};
 use crate::world::App;
 
 /// All scenarios, in the order in which they are listed.
 pub fn catalogue() -> Vec<Scenario> {
-    vec![healthy(), crash_loop_in_open(), healthy_then_crash_loop(), main_throws()]
+    [
+        going_live::scenarios(),
+        jobs::scenarios(),
+        operations::scenarios(),
+        others::scenarios(),
+        evidence::scenarios(),
+        twice::scenarios(),
+        refusals::scenarios(),
+    ]
+    .concat()
 }
 
 /// The scenario of this name.
@@ -17,69 +36,111 @@ pub fn scenario(name: &str) -> Option<Scenario> {
     catalogue().into_iter().find(|scenario| scenario.name == name)
 }
 
-/// A change of the code to one that does this, at the beginning.
-fn change_code(behaviour: impl Into<Behaviour>, outcome: Outcome, calls: &[&'static str]) -> Planned {
-    Planned {
-        at_seconds: 0,
-        code: Some(behaviour.into()),
-        input: json!({}),
-        abort_after_seconds: None,
-        outcome: Some(outcome),
-        calls: calls.to_vec(),
-    }
+const UPDATE: &str = "UpdateApplication";
+const UPDATE_REFUSED: &str = "UpdateApplication (refused)";
+const ROLLBACK: &str = "RollbackApplication";
+const ROLLBACK_REFUSED: &str = "RollbackApplication (refused)";
+const FORCE: &str = "StopApplication by force";
+const FORCE_REFUSED: &str = "StopApplication by force (refused)";
+const START: &str = "StartApplication";
+const SNAPSHOT: &str = "CreateApplicationSnapshot";
+/// A job whose restarts come in a steady rhythm.
+const TEN_SECONDS: RestartDelay = RestartDelay::Fixed { seconds: 10 };
+
+/// A deployment of code that does this, at the beginning.
+fn code(behaviour: impl Into<Behaviour>, outcome: Outcome, calls: &[&'static str]) -> Planned {
+    Planned { code: Some(behaviour.into()), ..change(json!({}), outcome, calls) }
 }
 
-fn one(name: &'static str, about: &'static str, app: App, deployment: Planned) -> Scenario {
-    Scenario { name, about, app, happenings: Vec::new(), deployments: vec![deployment] }
+/// A deployment of a change that is no new code; `input` lacks only the application's name.
+fn change(input: Value, outcome: Outcome, calls: &[&'static str]) -> Planned {
+    Planned { input, outcome: Some(outcome), calls: calls.to_vec(), ..Planned::default() }
 }
 
+/// A deployment of this change of the application's configuration.
+fn configure(update: Value, outcome: Outcome, calls: &[&'static str]) -> Planned {
+    change(json!({ "update": { "ApplicationConfigurationUpdate": update } }), outcome, calls)
+}
+
+/// A healthy change of code that goes live.
+fn good() -> Planned {
+    code(Behaviour::healthy(), Outcome::Deployed, &[UPDATE])
+}
+
+/// Code whose `open()` throws, restarted every ten seconds.
 fn crash_loop() -> Behaviour {
-    Behaviour::from(JobFault::OpenFails).restarting(RestartDelay::Fixed { seconds: 10 })
+    Behaviour::from(JobFault::OpenFails).restarting(TEN_SECONDS)
 }
 
-fn healthy() -> Scenario {
-    one(
-        "healthy",
-        "A healthy change of code goes live, verified down to its subtasks and checkpoints.",
-        App::default(),
-        change_code(Behaviour::healthy(), Outcome::Deployed, &["UpdateApplication"]),
-    )
+/// A change to code that crash-loops, rolled back.
+fn bad() -> Planned {
+    code(crash_loop(), Outcome::RolledBack, &[UPDATE, ROLLBACK])
 }
 
-fn crash_loop_in_open() -> Scenario {
-    one(
-        "crash-loop-in-open",
-        "The new code throws in open(): the service says RUNNING while the job restarts for ever. It is rolled back.",
-        App::default(),
-        change_code(crash_loop(), Outcome::RolledBack, &["UpdateApplication", "RollbackApplication"]),
-    )
+/// A change to code whose `main()` throws, with what must come of it.
+fn main_throws(outcome: Outcome, calls: &[&'static str]) -> Planned {
+    code(JobFault::MainThrows, outcome, calls)
 }
 
-fn healthy_then_crash_loop() -> Scenario {
-    let mut second = change_code(crash_loop(), Outcome::RolledBack, &["UpdateApplication", "RollbackApplication"]);
-    second.at_seconds = 900;
-    Scenario {
-        name: "healthy-then-crash-loop",
-        about: "A good change goes live; then one that crash-loops comes back with the state of the good one.",
-        app: App::default(),
-        happenings: Vec::new(),
-        deployments: vec![change_code(Behaviour::healthy(), Outcome::Deployed, &["UpdateApplication"]), second],
+impl Planned {
+    fn at(mut self, seconds: u64) -> Self {
+        self.at_seconds = seconds;
+        self
+    }
+
+    /// The same with this member of the input.
+    fn with(mut self, name: &str, value: Value) -> Self {
+        if self.input.is_null() {
+            self.input = json!({});
+        }
+        self.input[name] = value;
+        self
+    }
+
+    fn crashing(mut self, function: &'static str, call: u32, how: CrashKind) -> Self {
+        self.crashes.push(Crash { function, call, how });
+        self
+    }
+
+    fn refused_for(mut self, fields: &[&'static str]) -> Self {
+        self.refused_fields = fields.to_vec();
+        self
     }
 }
 
-fn main_throws() -> Scenario {
-    let input: Value = json!({});
-    let mut planned = change_code(
-        JobFault::MainThrows,
-        Outcome::Restored,
-        &["UpdateApplication", "UpdateApplication", "StartApplication"],
-    );
-    planned.input = input;
-    one(
-        "main-throws",
-        "The new code's main() throws: the service gives up and leaves the application stopped; it is put back and started \
-         from the snapshot that the update took.",
-        App::default(),
-        planned,
+/// From then on calls of this operation meet this effect.
+fn fault(operation: &str, effect: Effect, occurrences: Occurrences) -> Happening {
+    Happening::Fault(Fault::new(operation, effect).on(occurrences))
+}
+
+fn error(code: &str, status: u16) -> Effect {
+    Effect::Error { code: code.to_owned(), status, message: "injected".to_owned() }
+}
+
+fn lost(operation: &str, nth: u32, loss: Loss) -> Happening {
+    fault(operation, Effect::LostResponse(loss), Occurrences::Nth(nth))
+}
+
+fn by_hand(operation: &'static str, body: Value) -> Happening {
+    Happening::ByHand { operation, body }
+}
+
+/// The application, stopped.
+fn stopped() -> App {
+    App { is_running: false, ..App::default() }
+}
+
+/// An update that changes the parallelism only.
+fn parallelism(to: u32) -> Value {
+    json!({ "FlinkApplicationConfigurationUpdate": { "ParallelismConfigurationUpdate":
+        { "ConfigurationTypeUpdate": "CUSTOM", "ParallelismUpdate": to, "ParallelismPerKPUUpdate": 1,
+            "AutoScalingEnabledUpdate": false } } })
+}
+
+/// What somebody else changes by hand: the parallelism.
+fn somebody_updates() -> Happening {
+    by_hand(
+        "UpdateApplication",
+        json!({ "CurrentApplicationVersionId": null, "ApplicationConfigurationUpdate": parallelism(4) }),
     )
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use asl::{ExecutionResult, Stop};
 use emulator::record::{Call, Event};
 use emulator::simulated::Behaviour;
-use emulator::{Fault, RecordEntry};
+use emulator::{Fault, RecordEntry, Timings};
 use jiff::Timestamp;
 use lifecycle::report::{Outcome, Report};
 use serde_json::{Value, json};
@@ -56,10 +56,38 @@ pub enum Happening {
     },
     /// So many manual snapshots are taken, one after the other.
     Snapshots(usize),
+    /// Every snapshot is deleted.
+    DeleteSnapshots,
+    /// Nothing, until the application is READY or RUNNING again.
+    Rest,
+}
+
+/// A call of a Lambda that does not come to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Crash {
+    /// Name of the function, such as `submit-update`.
+    pub function: &'static str,
+    /// Which of its calls in the execution, retries included; 1 is the first.
+    pub call: u32,
+    /// How.
+    pub how: CrashKind,
+}
+
+/// How a call of a Lambda is cut short.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CrashKind {
+    /// The process ends before it has done anything.
+    DiesBefore,
+    /// The process ends when all is done, but for the answer.
+    DiesAfter,
+    /// It hangs before it has done anything, until the state times out.
+    HangsBefore,
+    /// It hangs when all is done, but for the answer, until the state times out.
+    HangsAfter,
 }
 
 /// A deployment to run, and what must come of it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Planned {
     /// Seconds after the scenario's beginning.
     pub at_seconds: u64,
@@ -69,11 +97,19 @@ pub struct Planned {
     pub input: Value,
     /// Seconds after which the execution is aborted, if it is.
     pub abort_after_seconds: Option<u64>,
+    /// Seconds after its end at which an execution that did not succeed is redriven, if it is.
+    pub redrive_after_seconds: Option<u64>,
+    /// Calls of Lambdas that do not come to their end.
+    pub crashes: Vec<Crash>,
+    /// How far the clock of Step Functions is ahead of everybody else's; negative where it is behind.
+    pub clock_ahead_seconds: i64,
     /// What must come of it; none where it is aborted.
     pub outcome: Option<Outcome>,
     /// The changing calls that it may make, in order: the operation's name, with ` (refused)` where it was not done and
     /// ` (answer lost)` where it was done but answered with a failure.
     pub calls: Vec<&'static str>,
+    /// The fields that a refusal must name, in order.
+    pub refused_fields: Vec<&'static str>,
 }
 
 /// A scenario.
@@ -120,11 +156,45 @@ pub struct Run {
 }
 
 impl Scenario {
+    /// A scenario of an application that runs and is well.
+    pub fn new(name: &'static str, about: &'static str) -> Self {
+        Self { name, about, app: App::default(), happenings: Vec::new(), deployments: Vec::new() }
+    }
+
+    /// The same, of this application.
+    #[must_use]
+    pub fn of(mut self, app: App) -> Self {
+        self.app = app;
+        self
+    }
+
+    /// The same, where something happens so many seconds after the beginning.
+    #[must_use]
+    pub fn when(mut self, at_seconds: u64, happening: Happening) -> Self {
+        self.happenings.push((at_seconds, happening));
+        self
+    }
+
+    /// The same, with one more deployment.
+    #[must_use]
+    pub fn deploy(mut self, planned: Planned) -> Self {
+        self.deployments.push(planned);
+        self
+    }
+
     /// Runs the scenario in virtual time, on a runtime of its own.
     ///
     /// # Errors
     /// When the world could not be set up, or the engine did not take an execution.
     pub fn run(&self) -> Result<Run, String> {
+        self.run_with(Timings::default())
+    }
+
+    /// The same where the service takes so long for its transitions.
+    ///
+    /// # Errors
+    /// As [`Scenario::run`].
+    pub fn run_with(&self, timings: Timings) -> Result<Run, String> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_time()
             .start_paused(true)
@@ -138,7 +208,7 @@ impl Scenario {
             .with_writer(move || writer.clone())
             .finish();
         tracing::subscriber::with_default(subscriber, || {
-            runtime.block_on(async { self.play(World::new(1), &logs).await })
+            runtime.block_on(async { self.play(World::with_timings(1, timings), &logs).await })
         })
     }
 
@@ -201,6 +271,12 @@ impl Run {
                 let error = deployed.result.error.as_deref().unwrap_or_default();
                 let planned = deployed.planned.outcome;
                 mismatches.push(format!("{name}: outcome {outcome:?} instead of {planned:?} ({error} {cause})"));
+            }
+            let fields: Vec<&str> =
+                deployed.report.iter().flat_map(|report| &report.refusals).map(|it| &*it.field).collect();
+            if fields != deployed.planned.refused_fields {
+                let planned = &deployed.planned.refused_fields;
+                mismatches.push(format!("{name}: refused for {fields:?} instead of {planned:?}"));
             }
             if deployed.calls != deployed.planned.calls {
                 mismatches.push(format!("{name}: calls {:?} instead of {:?}", deployed.calls, deployed.planned.calls));
@@ -279,7 +355,7 @@ async fn deploy(
         }
         Stop::default()
     };
-    let (trace, result) = world.deploy(&execution, input, stop).await?;
+    let (trace, result) = world.deploy_as_planned(&execution, input, &planned, stop).await?;
     Ok((planned, trace, result))
 }
 
@@ -303,7 +379,7 @@ fn until(world: &World, began: Timestamp, at_seconds: u64) -> Duration {
 
 async fn happen(world: &World, application: &str, happening: &Happening) -> Result<(), String> {
     let emulator = &world.emulator;
-    world.stage.happens(happening);
+    world.stage.happens(happening, world);
     match happening {
         Happening::Fault(fault) => emulator.inject(fault.clone()),
         Happening::NoFaults => emulator.clear_faults(),
@@ -330,6 +406,23 @@ async fn happen(world: &World, application: &str, happening: &Happening) -> Resu
                 world.clock.sleep(Duration::from_secs(30)).await;
             }
         }
+        Happening::DeleteSnapshots => delete_snapshots(world, application).await?,
+        Happening::Rest => {
+            while !matches!(&*world.status(application).await?, "READY" | "RUNNING") {
+                world.clock.sleep(Duration::from_secs(1)).await;
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn delete_snapshots(world: &World, application: &str) -> Result<(), String> {
+    let named = json!({ "ApplicationName": application });
+    let snapshots = world.call(OPERATOR, "ListApplicationSnapshots", &named).await?;
+    for snapshot in snapshots["SnapshotSummaries"].as_array().into_iter().flatten() {
+        let body = json!({ "ApplicationName": application, "SnapshotName": snapshot["SnapshotName"],
+            "SnapshotCreationTimestamp": snapshot["SnapshotCreationTimestamp"] });
+        world.call(OPERATOR, "DeleteApplicationSnapshot", &body).await?;
     }
     Ok(())
 }

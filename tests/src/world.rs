@@ -14,15 +14,15 @@ use aws_sdk_kinesisanalyticsv2::config::{Credentials, SharedCredentialsProvider}
 use bytes::Bytes;
 use clock::Clock;
 use emulator::simulated::{Behaviour, SimulatedDataPlane};
-use emulator::{Emulator, EmulatorConfig, InProcessHttp};
+use emulator::{Emulator, EmulatorConfig, InProcessHttp, Timings};
 use handler::{Environment, Error, invoke};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use managed_flink::{BoxFuture, Endpoint, FlinkResponse, FlinkTransport, ManagedFlink, SecretUrl, TransportError};
 use notify::Notifier;
 use serde_json::{Value, json};
 
 use crate::checker::ExecutionTrace;
-use crate::scenario::Happening;
+use crate::scenario::{Crash, CrashKind, Happening, Planned};
 
 /// The shipped definition.
 const DEPLOY: &str = include_str!("../../statemachine/deploy.asl.json");
@@ -65,6 +65,8 @@ pub struct App {
     pub runtime: &'static str,
     /// What its code does.
     pub behaviour: Behaviour,
+    /// Whether its configuration names the S3 object version of its code.
+    pub is_code_pinned: bool,
     /// Whether it is started before the scenario begins.
     pub is_running: bool,
     /// Whether the service takes snapshots.
@@ -83,6 +85,7 @@ impl Default for App {
             name: "orders",
             runtime: "FLINK-1_20",
             behaviour: Behaviour::healthy(),
+            is_code_pinned: true,
             is_running: true,
             snapshots_enabled: true,
             system_rollback: false,
@@ -107,7 +110,7 @@ pub trait Stage: Send + Sync {
     fn observe(&self, _event: &Event<'_>) {}
 
     /// Is told what happens around the executions.
-    fn happens(&self, _happening: &Happening) {}
+    fn happens(&self, _happening: &Happening, _world: &World) {}
 }
 
 /// The handlers in this process, and nobody watching.
@@ -139,9 +142,14 @@ pub fn noon() -> Timestamp {
 impl World {
     /// A world at noon of a working day, in this process and without applications. Needs a tokio runtime in virtual time.
     pub fn new(seed: u64) -> Self {
+        Self::with_timings(seed, Timings::default())
+    }
+
+    /// The same where the service takes so long for its transitions.
+    pub fn with_timings(seed: u64, timings: Timings) -> Self {
         let clock = Clock::starting_at(noon(), 1);
         let data_plane = Arc::new(SimulatedDataPlane::new(clock.clone(), seed));
-        let config = EmulatorConfig { seed, ..EmulatorConfig::new(clock, data_plane) };
+        let config = EmulatorConfig { seed, timings, ..EmulatorConfig::new(clock, data_plane) };
         Self::on(Arc::new(InProcess), Emulator::new(config), seed)
     }
 
@@ -215,9 +223,12 @@ impl World {
                 "CheckpointInterval": u64::from(seconds) * 1_000, "MinPauseBetweenCheckpoints": 1_000 }),
             None => json!({ "ConfigurationType": "CUSTOM", "CheckpointingEnabled": false }),
         };
+        let mut location = json!({ "BucketARN": format!("arn:aws:s3:::{BUCKET}"), "FileKey": key });
+        if app.is_code_pinned {
+            location["ObjectVersion"] = version.into();
+        }
         let configuration = json!({
-            "ApplicationCodeConfiguration": { "CodeContentType": "ZIPFILE", "CodeContent": { "S3ContentLocation":
-                { "BucketARN": format!("arn:aws:s3:::{BUCKET}"), "FileKey": key, "ObjectVersion": version } } },
+            "ApplicationCodeConfiguration": { "CodeContentType": "ZIPFILE", "CodeContent": { "S3ContentLocation": location } },
             "FlinkApplicationConfiguration": {
                 "CheckpointConfiguration": checkpoints,
                 "ParallelismConfiguration": { "ConfigurationType": "CUSTOM", "Parallelism": 2, "ParallelismPerKPU": 1,
@@ -271,6 +282,15 @@ impl World {
         }
     }
 
+    /// The world's clock, or one beside it where the two are not to agree.
+    fn clock_of_step_functions(&self, planned: &Planned) -> Clock {
+        if planned.clock_ahead_seconds == 0 {
+            return self.clock.clone();
+        }
+        let shown = self.clock.now().saturating_add(SignedDuration::from_secs(planned.clock_ahead_seconds));
+        Clock::starting_at(shown.unwrap_or(Timestamp::MAX), self.clock.speed())
+    }
+
     /// Runs a deployment to its end, or until `stop`.
     ///
     /// # Errors
@@ -281,15 +301,35 @@ impl World {
         input: Value,
         stop: impl Future<Output = Stop> + Send,
     ) -> Result<(ExecutionTrace, ExecutionResult), String> {
+        self.deploy_as_planned(name, input, &Planned::default(), stop).await
+    }
+
+    /// Runs a deployment to its end, or until `stop`, under the conditions of this plan, and redrives it then if that is
+    /// planned.
+    ///
+    /// # Errors
+    /// When the engine does not take the execution, as Step Functions would not.
+    pub async fn deploy_as_planned(
+        &self,
+        name: &str,
+        input: Value,
+        planned: &Planned,
+        stop: impl Future<Output = Stop> + Send,
+    ) -> Result<(ExecutionTrace, ExecutionResult), String> {
         let texts = Texts::default();
         let principal = name.to_owned();
         let observer = Arc::new(Onlookers { texts: texts.clone(), stage: Arc::clone(&self.stage) });
         let functions = self.stage.functions(self, &principal);
-        let engine = Engine::new(self.clock.clone(), functions, observer, self.seed);
+        let functions = Arc::new(Crashing::new(functions, planned.crashes.clone()));
+        let engine = Engine::new(self.clock_of_step_functions(planned), functions, observer, self.seed);
         let started_at = self.clock.now();
         let published_before = self.emulator.sinks().published().len();
         let execution = ExecutionInput { name: name.to_owned(), input: input.clone() };
-        let result = engine.run_until(&self.machine, execution, stop).await.map_err(|error| error.to_string())?;
+        let mut result = engine.run_until(&self.machine, execution, stop).await.map_err(|error| error.to_string())?;
+        if let (Some(seconds), Some(redrive)) = (planned.redrive_after_seconds, result.redrive.take()) {
+            self.clock.sleep(Duration::from_secs(seconds)).await;
+            result = engine.redrive(&self.machine, redrive).await.map_err(|error| error.to_string())?;
+        }
         let mut texts = texts.take();
         let published = self.emulator.sinks().published();
         texts.extend(published.iter().skip(published_before).map(|published| format!("{published:?}")));
@@ -309,6 +349,51 @@ impl World {
             was_aborted: result.status == asl::Status::Aborted,
         };
         Ok((trace, result))
+    }
+}
+
+/// Functions of which some calls do not come to their end.
+struct Crashing {
+    functions: Arc<dyn TaskHandler>,
+    crashes: Vec<Crash>,
+    called: Mutex<BTreeMap<String, u32>>,
+}
+
+impl Crashing {
+    fn new(functions: Arc<dyn TaskHandler>, crashes: Vec<Crash>) -> Self {
+        Self { functions, crashes, called: Mutex::default() }
+    }
+
+    /// What is to become of this call.
+    fn fate(&self, function_name: &str) -> Option<CrashKind> {
+        let mut called = self.called.lock().unwrap_or_else(PoisonError::into_inner);
+        let call = called.entry(function_name.to_owned()).or_default();
+        *call += 1;
+        let crash = self.crashes.iter().find(|crash| crash.function == function_name && crash.call == *call);
+        crash.map(|crash| crash.how)
+    }
+}
+
+#[async_trait]
+impl TaskHandler for Crashing {
+    async fn invoke(&self, function_name: &str, payload: Value) -> Result<Value, TaskError> {
+        let fate = self.fate(function_name);
+        match fate {
+            None => return self.functions.invoke(function_name, payload).await,
+            Some(CrashKind::HangsBefore) => std::future::pending().await,
+            Some(CrashKind::DiesBefore) => {}
+            Some(CrashKind::DiesAfter) => {
+                self.functions.invoke(function_name, payload).await?;
+            }
+            Some(CrashKind::HangsAfter) => {
+                self.functions.invoke(function_name, payload).await?;
+                std::future::pending().await
+            }
+        }
+        Err(TaskError {
+            error: "Runtime.ExitError".to_owned(),
+            cause: json!({ "errorType": "Runtime.ExitError", "errorMessage": "the process ended" }).to_string(),
+        })
     }
 }
 

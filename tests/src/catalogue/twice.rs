@@ -1,0 +1,167 @@
+//! What is run twice: lost answers, Lambdas that die or hang, executions that are aborted, redriven or doubled.
+
+use emulator::Loss::{ConnectionReset, ServerError};
+use emulator::simulated::Behaviour;
+use lifecycle::report::Outcome::{Deployed, Restored, RolledBack};
+
+use super::operations::{no_rollback, whole_ladder};
+use super::{
+    FORCE, ROLLBACK, ROLLBACK_REFUSED, START, UPDATE, UPDATE_REFUSED, bad, code, crash_loop, good, lost, main_throws,
+};
+use crate::scenario::{CrashKind, Planned, Scenario};
+
+const UPDATE_LOST: &str = "UpdateApplication (answer lost)";
+const ROLLBACK_LOST: &str = "RollbackApplication (answer lost)";
+const FORCE_LOST: &str = "StopApplication by force (answer lost)";
+const START_LOST: &str = "StartApplication (answer lost)";
+
+pub(super) fn scenarios() -> Vec<Scenario> {
+    [lost_answers(), lambdas(), executions()].concat()
+}
+
+fn lost_answers() -> Vec<Scenario> {
+    let update = || code(Behaviour::healthy(), Deployed, &[UPDATE_LOST]);
+    let rollback = || code(crash_loop(), RolledBack, &[UPDATE, ROLLBACK_LOST]);
+    let stop = || code(crash_loop(), Restored, &[UPDATE, ROLLBACK_REFUSED, FORCE_LOST, UPDATE, START]);
+    let put_back = || main_throws(Restored, &[UPDATE, UPDATE_LOST, START]);
+    let start = || main_throws(Restored, &[UPDATE, UPDATE, START_LOST]);
+    vec![
+        Scenario::new("update-answer-lost", "The update is made, but answered with a server error: it is adopted.")
+            .when(0, lost("UpdateApplication", 1, ServerError))
+            .deploy(update()),
+        Scenario::new("update-connection-reset", "The update is made, and the connection breaks: it is adopted.")
+            .when(0, lost("UpdateApplication", 1, ConnectionReset))
+            .deploy(update()),
+        Scenario::new("rollback-answer-lost", "The rollback is made, but answered with a server error: no second one.")
+            .when(0, lost("RollbackApplication", 1, ServerError))
+            .deploy(rollback()),
+        Scenario::new("rollback-connection-reset", "The rollback is made, and the connection breaks: no second one.")
+            .when(0, lost("RollbackApplication", 1, ConnectionReset))
+            .deploy(rollback()),
+        Scenario::new("forced-stop-answer-lost", "The forced stop is made, but answered with a server error.")
+            .when(0, no_rollback())
+            .when(0, lost("StopApplication", 1, ServerError))
+            .deploy(stop()),
+        Scenario::new("forced-stop-connection-reset", "The forced stop is made, and the connection breaks.")
+            .when(0, no_rollback())
+            .when(0, lost("StopApplication", 1, ConnectionReset))
+            .deploy(stop()),
+        Scenario::new("put-back-answer-lost", "The configuration is put back, but answered with a server error.")
+            .when(0, lost("UpdateApplication", 2, ServerError))
+            .deploy(put_back()),
+        Scenario::new("put-back-connection-reset", "The configuration is put back, and the connection breaks.")
+            .when(0, lost("UpdateApplication", 2, ConnectionReset))
+            .deploy(put_back()),
+        Scenario::new("start-answer-lost", "The start is made, but answered with a server error: it is adopted.")
+            .when(0, lost("StartApplication", 1, ServerError))
+            .deploy(start()),
+        Scenario::new("start-connection-reset", "The start is made, and the connection breaks: it is adopted.")
+            .when(0, lost("StartApplication", 1, ConnectionReset))
+            .deploy(start()),
+    ]
+}
+
+/// The first call of every function ends so, and the second of those that act twice.
+fn every_lambda(planned: Planned, how: CrashKind) -> Planned {
+    let calls = [
+        ("submit-update", 1),
+        ("submit-update", 3),
+        ("check-operation", 1),
+        ("check-subtasks", 1),
+        ("decide-rollback", 1),
+        ("roll-back", 1),
+        ("force-stop", 1),
+        ("restore", 1),
+        ("restore", 3),
+        ("notify", 1),
+    ];
+    calls.into_iter().fold(planned, |planned, (function, call)| planned.crashing(function, call, how))
+}
+
+fn lambdas() -> Vec<Scenario> {
+    let repeated = || {
+        let calls = [UPDATE, UPDATE_REFUSED, ROLLBACK_REFUSED, ROLLBACK_REFUSED, FORCE, UPDATE, UPDATE_REFUSED, START];
+        code(crash_loop(), Restored, &calls)
+    };
+    let ladder = |name, about, planned| Scenario::new(name, about).when(0, no_rollback()).deploy(planned);
+    vec![
+        ladder(
+            "every-lambda-dies-before",
+            "On the whole ladder every Lambda dies once before it has done anything.",
+            every_lambda(whole_ladder(), CrashKind::DiesBefore),
+        ),
+        ladder(
+            "every-lambda-dies-after",
+            "On the whole ladder every Lambda dies once when all is done but for the answer: nothing is done twice.",
+            every_lambda(repeated(), CrashKind::DiesAfter),
+        ),
+        ladder(
+            "every-lambda-hangs-before",
+            "On the whole ladder every Lambda hangs once before it has done anything.",
+            every_lambda(whole_ladder(), CrashKind::HangsBefore),
+        ),
+        ladder(
+            "every-lambda-hangs-after",
+            "On the whole ladder every Lambda hangs once when all is done but for the answer: nothing is done twice.",
+            every_lambda(repeated(), CrashKind::HangsAfter),
+        ),
+        Scenario::new(
+            "rollback-dies-after",
+            "The Lambda dies after it has begun the rollback: the rollback is adopted.",
+        )
+        .deploy(code(crash_loop(), RolledBack, &[UPDATE, ROLLBACK, ROLLBACK_REFUSED]).crashing(
+            "roll-back",
+            1,
+            CrashKind::DiesAfter,
+        )),
+    ]
+}
+
+fn executions() -> Vec<Scenario> {
+    let aborted = |mut planned: Planned, after: u64| {
+        planned.abort_after_seconds = Some(after);
+        planned.outcome = None;
+        planned
+    };
+    let redriven = |mut planned: Planned, after: u64, redriven_after: u64| {
+        planned.abort_after_seconds = Some(after);
+        planned.redrive_after_seconds = Some(redriven_after);
+        planned
+    };
+    let mut failed = bad();
+    failed.redrive_after_seconds = Some(600);
+    vec![
+        Scenario::new(
+            "aborted-then-another",
+            "An execution is aborted during its bake; another change goes live after it.",
+        )
+        .deploy(aborted(good(), 200))
+        .deploy(good().at(260)),
+        Scenario::new(
+            "aborted-in-the-update",
+            "An execution is aborted during its update; another change waits, then goes live.",
+        )
+        .deploy(aborted(good(), 20))
+        .deploy(good().at(30)),
+        Scenario::new(
+            "aborted-and-redriven",
+            "An execution is aborted during its update, and redriven ten minutes later.",
+        )
+        .deploy(redriven(good(), 20, 600)),
+        Scenario::new(
+            "crash-loop-aborted-and-redriven",
+            "An execution is aborted while its job crash-loops, and redriven.",
+        )
+        .deploy(redriven(bad(), 100, 600)),
+        Scenario::new(
+            "aborted-in-the-rollback-and-redriven",
+            "An execution is aborted during its rollback, and redriven.",
+        )
+        .deploy(redriven(bad(), 180, 600)),
+        Scenario::new(
+            "redriven-after-a-rollback",
+            "An execution that ended in a rollback is redriven: it says so again.",
+        )
+        .deploy(failed),
+    ]
+}
