@@ -3,5 +3,6 @@
 
 pub mod catalogue;
 pub mod checker;
+pub mod demo;
 pub mod scenario;
 pub mod world;

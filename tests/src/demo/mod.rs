@@ -1,0 +1,14 @@
+//! The demo: a scenario of the catalogue with the shipped definition and the real Lambda binaries, told live to whoever
+//! runs `cargo xtask demo`.
+
+pub mod arguments;
+pub mod flink;
+pub mod line;
+pub mod narrator;
+pub mod news;
+pub mod pace;
+pub mod performance;
+pub mod production;
+pub mod report;
+pub mod screen;
+pub mod words;

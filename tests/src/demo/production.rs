@@ -1,0 +1,219 @@
+//! A scenario with everything real that can be on one machine: the shipped definition, the Lambdas' own binaries as
+//! processes of their own, and the emulated service at a port of the loopback interface.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use asl::lambda::{Function, LambdaFunctions, LogLine};
+use asl::{Event, EventKind, TaskError, TaskHandler};
+use async_trait::async_trait;
+use bytes::Bytes;
+use clock::Clock;
+use emulator::data_plane::DataPlane;
+use emulator::simulated::{Behaviour, SimulatedDataPlane};
+use emulator::{Emulator, EmulatorConfig, Timings};
+use serde_json::Value;
+use tokio::net::TcpListener;
+use tokio::sync::mpsc::UnboundedSender;
+
+use super::flink::RealFlink;
+use super::news::News;
+use super::pace::{Pace, Speeds};
+use crate::scenario::{Happening, Logs, Run, Scenario};
+use crate::world::{BUS, FUNCTIONS, Stage, TOPIC, World, noon};
+
+/// Real time that a Lambda has for one step.
+const LAMBDA_TIME_OUT: Duration = Duration::from_secs(60);
+const LAMBDA_MEGABYTES: u32 = 128;
+const SEED: u64 = 1;
+
+/// Why a scenario could not be put on.
+#[derive(Debug, thiserror::Error)]
+pub enum SetUpError {
+    /// A Lambda has not been built.
+    #[error("the Lambda {name} is not in {}: run `cargo xtask demo`, which builds it", .directory.display())]
+    MissingLambda {
+        /// Its name.
+        name: &'static str,
+        /// Where it should be.
+        directory: PathBuf,
+    },
+    /// The emulator could not be served.
+    #[error("cannot listen at a port of the loopback interface")]
+    Listen(#[from] io::Error),
+}
+
+/// Finds out whether all Lambdas are there.
+///
+/// # Errors
+/// When one has not been built.
+pub fn find_lambdas(directory: &Path) -> Result<(), SetUpError> {
+    match FUNCTIONS.into_iter().find(|(_, name)| !directory.join(name).is_file()) {
+        Some((_, name)) => Err(SetUpError::MissingLambda { name, directory: directory.to_owned() }),
+        None => Ok(()),
+    }
+}
+
+/// A scenario about to be played for real.
+pub struct Production {
+    emulator: Emulator,
+    stage: Arc<RealStage>,
+    logs: Logs,
+}
+
+impl Production {
+    /// Puts everything up: the emulator at a port, and the Lambdas of `directory`, which are started when they are first
+    /// called. `news` gets all that happens. Jobs are simulated unless there is a real Flink for them.
+    ///
+    /// # Errors
+    /// When a Lambda is missing, or no port can be had.
+    pub async fn set_up(
+        directory: &Path,
+        speeds: Speeds,
+        flink: Option<RealFlink>,
+        news: UnboundedSender<News>,
+    ) -> Result<Self, SetUpError> {
+        find_lambdas(directory)?;
+        let clock = Clock::starting_at(noon(), 1);
+        let (data_plane, timings): (Arc<dyn DataPlane>, Timings) = match &flink {
+            Some(flink) => (flink.data_plane(), flink.timings()),
+            None => (Arc::new(SimulatedDataPlane::new(clock.clone(), SEED)), Timings::default()),
+        };
+        let config = EmulatorConfig { seed: SEED, timings, ..EmulatorConfig::new(clock.clone(), data_plane) };
+        let emulator = Emulator::new(config);
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+        let endpoint = format!("http://{}", listener.local_addr()?);
+        let server = emulator.clone();
+        // Ends with the runtime. If it ended before, the Lambdas' calls would fail, and the scenario would tell.
+        tokio::spawn(async move { server.serve(listener, std::future::pending()).await });
+        let logs = Logs::default();
+        let stage = RealStage {
+            directory: directory.to_owned(),
+            endpoint,
+            logs: logs.clone(),
+            pace: Arc::new(Pace::new(clock, speeds)),
+            flink,
+            news,
+            functions: Mutex::default(),
+        };
+        Ok(Self { emulator, stage: Arc::new(stage), logs })
+    }
+
+    /// Plays the scenario to its end.
+    ///
+    /// # Errors
+    /// As [`Scenario::play`].
+    pub async fn play(&self, scenario: &Scenario) -> Result<Run, String> {
+        let stage: Arc<dyn Stage> = self.stage.clone();
+        scenario.play(World::on(stage, self.emulator.clone(), SEED), &self.logs).await
+    }
+
+    /// The emulator, for its clock and its record.
+    pub fn emulator(&self) -> &Emulator {
+        &self.emulator
+    }
+
+    /// What sets the clock's speed.
+    pub fn pace(&self) -> &Pace {
+        &self.stage.pace
+    }
+
+    /// Ends the Lambdas and whatever runs the jobs.
+    pub async fn shut_down(self) {
+        let functions = std::mem::take(&mut *self.stage.functions.lock().unwrap_or_else(PoisonError::into_inner));
+        for functions in functions {
+            // Where an execution was cut short it still holds its functions; they end with the runtime.
+            if let Some(functions) = Arc::into_inner(functions) {
+                functions.shutdown().await;
+            }
+        }
+        self.emulator.shut_down().await;
+    }
+}
+
+/// The stage with the real Lambdas on it.
+struct RealStage {
+    directory: PathBuf,
+    endpoint: String,
+    logs: Logs,
+    pace: Arc<Pace>,
+    flink: Option<RealFlink>,
+    news: UnboundedSender<News>,
+    functions: Mutex<Vec<Arc<LambdaFunctions>>>,
+}
+
+impl RealStage {
+    /// Nobody may be listening any more.
+    fn tell(&self, news: News) {
+        let _ = self.news.send(news);
+    }
+}
+
+impl Stage for RealStage {
+    fn functions(&self, _: &World, execution: &str) -> Arc<dyn TaskHandler> {
+        let environment = BTreeMap::from(
+            [
+                ("AWS_ENDPOINT_URL", self.endpoint.as_str()),
+                // The record tells executions apart by who signed.
+                ("AWS_ACCESS_KEY_ID", execution),
+                ("AWS_SECRET_ACCESS_KEY", "secret"),
+                ("NOTIFY_TOPIC_ARN", TOPIC),
+                ("NOTIFY_EVENT_BUS", BUS),
+            ]
+            .map(|(name, value)| (name.to_owned(), value.to_owned())),
+        );
+        let functions = FUNCTIONS.map(|(_, name)| {
+            let function = Function {
+                binary: self.directory.join(name),
+                environment: environment.clone(),
+                timeout: LAMBDA_TIME_OUT,
+                memory_megabytes: LAMBDA_MEGABYTES,
+            };
+            (name.to_owned(), function)
+        });
+        let logs = self.logs.clone();
+        let sink = Arc::new(move |line: LogLine<'_>| logs.keep(line.line));
+        let lambdas = Arc::new(LambdaFunctions::new(BTreeMap::from(functions), sink));
+        self.functions.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&lambdas));
+        Arc::new(Paced { lambdas, pace: Arc::clone(&self.pace) })
+    }
+
+    fn code(&self, behaviour: &Behaviour) -> Bytes {
+        match &self.flink {
+            Some(flink) => flink.jar_of(behaviour),
+            None => behaviour.to_content(),
+        }
+    }
+
+    fn observe(&self, event: &Event<'_>) {
+        match event.kind {
+            EventKind::ExecutionStarted { .. } => self.pace.deployment_began(),
+            EventKind::ExecutionEnded { .. } => self.pace.deployment_ended(),
+            _ => {}
+        }
+        if let Some(news) = News::of(event) {
+            self.tell(news);
+        }
+    }
+
+    fn happens(&self, happening: &Happening, world: &World) {
+        self.tell(News::Happening { at: world.clock.now(), what: happening.clone() });
+    }
+}
+
+/// Lambdas in real time.
+struct Paced {
+    lambdas: Arc<LambdaFunctions>,
+    pace: Arc<Pace>,
+}
+
+#[async_trait]
+impl TaskHandler for Paced {
+    async fn invoke(&self, function_name: &str, payload: Value) -> Result<Value, TaskError> {
+        let _at_work = self.pace.invocation();
+        self.lambdas.invoke(function_name, payload).await
+    }
+}
