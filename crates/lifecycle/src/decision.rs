@@ -83,8 +83,8 @@ fn decision(deployment: &mut Deployment, evidence: &Evidence, now: Timestamp) ->
     if is_due {
         return step_failed(deployment).map_or(Decision::Act, |reason| Decision::HoldHere(vec![reason]));
     }
-    if let Some((operation_id, version, because)) = system_rollback(deployment) {
-        return Decision::Follow { operation_id, version, because };
+    if let Some(decision) = system_rollback(deployment) {
+        return decision;
     }
     if application.version > deployment.version {
         let reason = Reason::VersionChanged { expected: deployment.version, found: application.version };
@@ -143,15 +143,21 @@ fn step_failed(deployment: &Deployment) -> Option<Reason> {
     Some(Reason::StepFailed { state: error.state.clone(), error: error.error.clone() })
 }
 
-fn system_rollback(deployment: &Deployment) -> Option<(String, Option<u64>, Vec<Reason>)> {
-    if deployment.has_taken(Rung::SystemRollback) || deployment.has_taken(Rung::RollBack) {
-        return None;
-    }
-    let reasons = &deployment.verdict.as_ref()?.reasons;
-    reasons.iter().find_map(|reason| {
+/// What to do where the service answers the operation's failure by a rollback of its own, which makes a new version.
+fn system_rollback(deployment: &Deployment) -> Option<Decision> {
+    let because = deployment.verdict.as_ref()?.reasons.clone();
+    let (operation_id, version) = because.iter().find_map(|reason| {
         let Reason::SystemRollbackBegan { operation_id, version } = reason else { return None };
-        Some((operation_id.clone(), *version, reasons.clone()))
-    })
+        Some((operation_id.clone(), *version))
+    })?;
+    match deployment.rung {
+        Rung::Update | Rung::Start => Some(Decision::Follow { operation_id, version, because }),
+        // It leads back to the change that was found bad.
+        Rung::PutBack | Rung::StartBack => {
+            Some(Decision::Finish(Outcome::NeedsAttention, [vec![Reason::LadderExhausted], because].concat()))
+        }
+        Rung::SystemRollback | Rung::RollBack | Rung::ForceStop => None,
+    }
 }
 
 /// The job is healthy: accept it once it has been quiet for as long as the policy asks, by a look of its own at the end.
@@ -172,9 +178,13 @@ fn accept_job(
         return Decision::Look(vec![Reason::ApplicationAtWork { status: application.status.clone() }]);
     }
     let known = deployment.baseline.as_ref().map(|baseline| baseline.raised_alarms.clone()).unwrap_or_default();
-    match evidence.alarms.as_ref() {
+    // An alarm that the change has raised takes its time to fall again: it says nothing about the way back.
+    let are_alarms_heeded = matches!(deployment.rung, Rung::Update | Rung::Start);
+    match evidence.alarms.as_ref().filter(|_| are_alarms_heeded) {
         Some(Err(unreadable)) => return Decision::HoldHere(vec![unreadable.clone().into()]),
-        None if !policy.alarms.is_empty() => return Decision::HoldHere(vec![not_read("the alarms")]),
+        None if are_alarms_heeded && !policy.alarms.is_empty() => {
+            return Decision::HoldHere(vec![not_read("the alarms")]);
+        }
         Some(Ok(alarms)) => {
             if let Some(alarm) = alarms.iter().find(|alarm| alarm.is_raised && !known.contains(&alarm.name)) {
                 return fail(deployment, application, evidence, Reason::AlarmRaised { name: alarm.name.clone() }, now);
@@ -324,14 +334,13 @@ fn way_back(
     evidence: &Evidence,
     reasons: Vec<Reason>,
 ) -> Decision {
-    let is_change = matches!(deployment.rung, Rung::Update | Rung::Start);
-    if is_change && deployment.policy.on_failure == OnFailure::Hold {
+    if deployment.policy.on_failure == OnFailure::Hold {
         return Decision::Finish(Outcome::NeedsAttention, [vec![Reason::PolicyHolds], reasons].concat());
     }
     let exhausted = |reasons: Vec<Reason>| {
         Decision::Finish(Outcome::NeedsAttention, [vec![Reason::LadderExhausted], reasons].concat())
     };
-    if matches!(deployment.rung, Rung::PutBack | Rung::StartBack) {
+    if deployment.has_taken(Rung::PutBack) {
         return exhausted(reasons);
     }
     let status = &application.status;
@@ -437,9 +446,15 @@ fn hold(deployment: &mut Deployment, because: Vec<Reason>, next: Next, now: Time
     }
 }
 
-/// Where the rung is looked at again.
+/// Where the rung is looked at again: the job or the operation; where none has begun, there is nothing to look at.
 fn next_look(deployment: &Deployment) -> Next {
-    if deployment.job.is_some() { Next::WaitForSubtasks } else { Next::WaitForOperation }
+    if deployment.job.is_some() {
+        Next::WaitForSubtasks
+    } else if deployment.began.is_some() {
+        Next::WaitForOperation
+    } else {
+        Next::Bake
+    }
 }
 
 /// Where a rung's action is done.

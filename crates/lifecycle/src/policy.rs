@@ -64,6 +64,8 @@ impl Default for Policy {
 
 /// `DescribeAlarms` takes at most this many names in one call.
 const MOST_ALARMS: usize = 100;
+/// Characters of an alarm's name.
+const LONGEST_ALARM_NAME: usize = 255;
 /// The execution's own time-out lies above this; see `statemachine/deploy.asl.json`.
 const LONGEST_DEADLINE_SECONDS: u32 = 86_400;
 
@@ -104,11 +106,13 @@ impl Policy {
                 format!("give at least {needed}, and as much again if there should be time to undo the change"),
             ));
         }
-        if self.alarms.len() > MOST_ALARMS || self.alarms.iter().any(String::is_empty) {
+        if self.alarms.len() > MOST_ALARMS
+            || self.alarms.iter().any(|name| !(1..=LONGEST_ALARM_NAME).contains(&name.chars().count()))
+        {
             refusals.push(Refusal::new(
                 "policy.alarms",
                 "not a list of alarm names that CloudWatch could look up",
-                format!("give at most {MOST_ALARMS} names, none of them empty"),
+                format!("give at most {MOST_ALARMS} names of 1 to {LONGEST_ALARM_NAME} characters"),
             ));
         }
         refusals

@@ -2,6 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+/// Longest text of a refusal, in characters.
+const LONGEST_TEXT: usize = 400;
+
 /// One thing that is wrong with a request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refusal {
@@ -16,8 +19,17 @@ pub struct Refusal {
 impl Refusal {
     /// Says that `field` has this problem and that cure.
     pub fn new(field: impl Into<String>, problem: impl Into<String>, cure: impl Into<String>) -> Self {
-        Self { field: field.into(), problem: problem.into(), cure: cure.into() }
+        Self { field: shortened(field.into()), problem: shortened(problem.into()), cure: shortened(cure.into()) }
     }
+}
+
+/// A text that may be the request's own, as far as a person would read it.
+fn shortened(mut text: String) -> String {
+    if let Some((end, _)) = text.char_indices().nth(LONGEST_TEXT) {
+        text.truncate(end);
+        text.push('…');
+    }
+    text
 }
 
 impl std::fmt::Display for Refusal {

@@ -42,6 +42,9 @@ impl std::fmt::Display for Outcome {
     }
 }
 
+/// A report tells at most so many things that are wrong with a request: more would not fit the state machine.
+const MOST_REFUSALS: usize = 20;
+
 /// What came of a deployment.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -97,6 +100,8 @@ impl Report {
         started_at: Timestamp,
         now: Timestamp,
     ) -> Self {
+        let mut refusals = refusals;
+        refusals.truncate(MOST_REFUSALS);
         let summary = refusals.iter().map(ToString::to_string).collect::<Vec<_>>().join(". ");
         Self {
             outcome: Outcome::Refused,

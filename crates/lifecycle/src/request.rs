@@ -9,6 +9,13 @@ use crate::refusal::Refusal;
 
 /// Bytes of a request, as JSON. Step Functions carries 262,144 bytes of state; the rest is room for ours.
 pub const LARGEST_REQUEST_BYTES: usize = 200_000;
+/// Bytes of the paths of the fields that an update sets, which the deployment and its report both carry. Everything that
+/// `UpdateApplication` takes comes to a quarter of it.
+const LARGEST_FIELDS_BYTES: usize = 16_000;
+/// Characters of the reason, which both carry too.
+const LONGEST_REASON: usize = 1_000;
+/// Characters of a snapshot's name.
+const LONGEST_SNAPSHOT_NAME: usize = 256;
 
 /// Where a started job takes its state from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -137,6 +144,7 @@ impl Request {
             }
         }
         refusals.extend(request.restore_refusals());
+        refusals.extend(request.size_refusals());
         if refusals.is_empty() { Ok(request) } else { Err(refusals) }
     }
 
@@ -182,6 +190,23 @@ impl Request {
         refusals
     }
 
+    /// What the state machine carries besides the input must stay small, or an execution would end without an outcome.
+    fn size_refusals(&self) -> Vec<Refusal> {
+        let mut refusals = Vec::new();
+        if self.changed_fields().iter().map(String::len).sum::<usize>() > LARGEST_FIELDS_BYTES {
+            refusals.push(Refusal::new(
+                "update",
+                "more fields than UpdateApplication has",
+                "give the fields of UpdateApplication; properties belong into EnvironmentPropertyUpdates",
+            ));
+        }
+        if self.reason.as_ref().is_some_and(|reason| reason.chars().count() > LONGEST_REASON) {
+            let cure = format!("keep it under {LONGEST_REASON} characters, with a link to more");
+            refusals.push(Refusal::new("reason", "too long to be carried along", cure));
+        }
+        refusals
+    }
+
     fn restore_refusals(&self) -> Option<Refusal> {
         match (self.restore.restore_type, &self.restore.snapshot) {
             (RestoreType::Custom, None) => Some(Refusal::new(
@@ -194,6 +219,13 @@ impl Request {
                 "a snapshot is named, but would not be used",
                 "say RESTORE_FROM_CUSTOM_SNAPSHOT, or leave `restore.snapshot` out",
             )),
+            (RestoreType::Custom, Some(name)) if name.is_empty() || name.chars().count() > LONGEST_SNAPSHOT_NAME => {
+                Some(Refusal::new(
+                    "restore.snapshot",
+                    "not the name of a snapshot",
+                    format!("give 1 to {LONGEST_SNAPSHOT_NAME} letters, digits, `_`, `.` or `-`"),
+                ))
+            }
             (RestoreType::Custom, Some(_)) | (RestoreType::Latest | RestoreType::Skip, None) => None,
         }
     }
