@@ -5,14 +5,21 @@ use handler::{Error, Event};
 use lifecycle::decision::{decide, wanted};
 use lifecycle::deployment::Deployment;
 use lifecycle::evidence::Evidence;
+use lifecycle::stopped::{may_be_stopped_by_someone, recognize_stop};
 use managed_flink::ManagedFlink;
 
 /// Reads what is wanted, and decides.
 pub async fn decide_rollback(flink: &ManagedFlink, event: Event) -> Result<Deployment, Error> {
     let Event { now, mut deployment } = event;
     let name = &deployment.application;
-    let wanted = wanted(&deployment);
     let application = flink.application(name).await.map_err(|error| error.to_unreadable("the application"));
+    if may_be_stopped_by_someone(&deployment, &application) {
+        let operations = flink.operations(name, None).await;
+        let operations = operations.map_err(|error| error.to_unreadable("the application's operations"));
+        recognize_stop(&mut deployment, operations.map(|operations| operations.into_iter().next()), now);
+    }
+    let name = &deployment.application;
+    let wanted = wanted(&deployment);
     let restarts = match (&application, &deployment.job) {
         (Ok(Some(application)), Some(job)) if wanted.metrics => {
             let restarts = flink.restarts(name, &application.runtime, job.since, now).await;

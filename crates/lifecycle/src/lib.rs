@@ -18,5 +18,9 @@ pub mod refusal;
 pub mod report;
 pub mod request;
 pub mod status;
+pub mod stopped;
 pub mod verdict;
 pub mod watch;
+
+#[cfg(test)]
+mod walk;

@@ -174,6 +174,11 @@ pub fn no_such_alarm(error: &str) -> Refusal {
     Refusal::new("policy.alarms", error, "give names of metric or composite alarms of this account and region")
 }
 
+/// Ends the deployment as refused because the service did not take the snapshot before the update.
+pub fn refuse_snapshot(deployment: &mut Deployment, message: &str, now: Timestamp) {
+    refuse(deployment, vec![snapshot_refusal(&format!("was refused by the service ({message})"))], now);
+}
+
 fn snapshot_refusal(problem: &str) -> Refusal {
     Refusal::new(
         "policy.preDeploySnapshot",

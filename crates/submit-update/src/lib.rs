@@ -5,7 +5,9 @@ use handler::{Error, Made, SubmitEvent, adopt_versioned, start};
 use jiff::Timestamp;
 use lifecycle::configuration::is_in_effect;
 use lifecycle::deployment::{Deployment, Next, Rung};
-use lifecycle::preflight::{Preflight, PreflightLook, RefusedFor, no_such_alarm, prepare, refuse, refuse_update};
+use lifecycle::preflight::{
+    Preflight, PreflightLook, RefusedFor, no_such_alarm, prepare, refuse, refuse_snapshot, refuse_update,
+};
 use lifecycle::refusal::Refusal;
 use lifecycle::report::Report;
 use lifecycle::request::Request;
@@ -66,7 +68,13 @@ async fn look_and_prepare(
         }
     };
     if let Preflight::TakeSnapshot(snapshot) = prepare(&mut deployment, request, &look, now) {
-        flink.take_snapshot(name, &snapshot).await?;
+        match flink.take_snapshot(name, &snapshot).await {
+            // It is being taken already, or the application is at work on something else by now: the next look tells.
+            Ok(()) => {}
+            Err(error) if error.kind() == ErrorKind::ResourceInUse => {}
+            Err(error) if error.is_retryable() || error.kind() == ErrorKind::AccessDenied => return Err(error.into()),
+            Err(error) => refuse_snapshot(&mut deployment, error.message(), now),
+        }
     }
     Ok(deployment)
 }

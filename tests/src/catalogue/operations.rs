@@ -64,11 +64,11 @@ fn refused_starts() -> Vec<Scenario> {
         .deploy(main_throws(RolledBack, &[UPDATE])),
         Scenario::new(
             "system-rollback-fails",
-            "The service's own rollback fails too, and leaves the application stopped: it is put back by hand.",
+            "The service's own rollback puts the configuration back and fails to start it: it is started by hand.",
         )
         .of(system_rollback())
         .when(0, fails("SystemRollbackApplication"))
-        .deploy(main_throws(Restored, &put_back)),
+        .deploy(main_throws(Restored, &[UPDATE, START])),
         Scenario::new(
             "system-rollback-does-not-see-a-crash-loop",
             "System rollback answers failed operations only; a crash loop is none, and is rolled back from here.",
@@ -104,9 +104,12 @@ fn rungs() -> Vec<Scenario> {
         .when(0, no_rollback())
         .when(100, Happening::DeleteSnapshots)
         .deploy(code(crash_loop(), NeedsAttention, &[UPDATE, ROLLBACK_REFUSED])),
-        Scenario::new("rollback-fails", "The rollback fails and leaves the application stopped: put back and started.")
-            .when(0, fails("RollbackApplication"))
-            .deploy(code(crash_loop(), Restored, &[UPDATE, ROLLBACK, UPDATE, START])),
+        Scenario::new(
+            "rollback-fails",
+            "The rollback puts the configuration back and fails to start it: started by hand.",
+        )
+        .when(0, fails("RollbackApplication"))
+        .deploy(code(crash_loop(), Restored, &[UPDATE, ROLLBACK, START])),
         Scenario::new(
             "rollback-never-ends",
             "The rollback hangs, and while it lasts the service takes no forced stop: a person is asked.",
@@ -137,12 +140,15 @@ fn rungs() -> Vec<Scenario> {
         )
         .of(unsnapped())
         .deploy(code(Behaviour::healthy(), NeedsAttention, &[UPDATE, ROLLBACK_REFUSED])),
-        Scenario::new("deadline", "The deadline passes while the job still settles: a person is asked, in time.")
-            .deploy(code(JobFault::SlowRestore { seconds: 20_000 }, NeedsAttention, &[UPDATE]).with(
-                "policy",
-                json!({ "deadlineSeconds": 900, "operationTimeoutSeconds": 300, "settleTimeoutSeconds": 600,
+        Scenario::new(
+            "deadline",
+            "The deadline passes while the rollback is still verified: a person is asked, in time.",
+        )
+        .deploy(code(JobFault::SlowRestore { seconds: 20_000 }, NeedsAttention, &[UPDATE, ROLLBACK]).with(
+            "policy",
+            json!({ "deadlineSeconds": 900, "operationTimeoutSeconds": 300, "settleTimeoutSeconds": 600,
                     "bakeSeconds": 0 }),
-            )),
+        )),
     ]
 }
 

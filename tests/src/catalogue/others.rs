@@ -74,7 +74,7 @@ fn people() -> Vec<Scenario> {
             "somebody-rolls-back",
             "Somebody rolls our update back while it is under way: nothing more is touched.",
         )
-        .when(30, roll_back())
+        .when(60, roll_back())
         .deploy(superseded()),
         Scenario::new("somebody-updates-in-the-bake", "Somebody updates the application during the bake.")
             .when(250, somebody_updates())
@@ -99,7 +99,7 @@ fn people() -> Vec<Scenario> {
             .when(100, stop())
             .deploy(superseded()),
         Scenario::new("somebody-forces-a-stop", "Somebody stops the application by force while our update runs.")
-            .when(30, force())
+            .when(60, force())
             .deploy(superseded()),
         Scenario::new(
             "somebody-stops-a-crash-loop",
@@ -168,9 +168,9 @@ fn other_deployments() -> Vec<Scenario> {
             .deploy(configure_twice(NoChange, &[]).at(5)),
         Scenario::new(
             "fails-while-another-waits",
-            "The first deployment crash-loops and is rolled back; the second waits for the rollback, then goes live.",
+            "The first deployment crash-loops and is rolled back, which is still being verified when the second takes over.",
         )
-        .deploy(bad())
+        .deploy(code(crash_loop(), Superseded, &[UPDATE, ROLLBACK]))
         .deploy(code(JobFault::SlowSnapshot { seconds: 1 }, Deployed, &[UPDATE]).at(160)),
     ]
 }

@@ -1,0 +1,122 @@
+//! Whether an application that stands still was stopped by a person. A stop by hand is not undone: whoever wants the
+//! application stopped has taken over, even when the change was bad. Only the list of operations tells a person's stop
+//! from what the service does when an operation fails.
+
+use jiff::Timestamp;
+
+use crate::deployment::{Deployment, Rung};
+use crate::evidence::{Application, Observed, OperationSummary};
+use crate::status::ApplicationStatus;
+use crate::verdict::{Judgement, Reason, Verdict};
+
+/// Whether the newest operation has to be read before a failing deployment takes its next rung: the application is
+/// stopped, or about to be, and not by this deployment as far as it knows.
+pub fn may_be_stopped_by_someone(deployment: &Deployment, application: &Observed<Option<Application>>) -> bool {
+    let Ok(Some(application)) = application else { return false };
+    let is_failing = deployment.verdict.as_ref().is_some_and(|verdict| verdict.is == Judgement::Failing);
+    let is_stopped = application.status.is_stopped()
+        || matches!(application.status, ApplicationStatus::Stopping | ApplicationStatus::ForceStopping);
+    let may_run = matches!(deployment.rung, Rung::Update | Rung::Start | Rung::RollBack | Rung::SystemRollback);
+    // Of an application that was stopped before, the newest operation may be the stop of that time until one has begun.
+    let is_newer = deployment.was_running() || deployment.began.is_some();
+    is_failing && is_stopped && may_run && is_newer
+}
+
+/// Takes in the newest operation. A stop that is none of this deployment's takes the place of its verdict; so does a list
+/// that cannot be read, since nothing may be undone on the strength of it.
+pub fn recognize_stop(deployment: &mut Deployment, newest: Observed<Option<OperationSummary>>, now: Timestamp) {
+    let ours = deployment.began.as_ref().and_then(|began| began.operation_id.as_deref());
+    let verdict = match newest {
+        Err(unreadable) => Verdict::inconclusive(unreadable.into()),
+        Ok(Some(newest)) if newest.name == "StopApplication" && Some(newest.id.as_str()) != ours => {
+            Verdict::inconclusive(Reason::StoppedBySomeone { operation_id: newest.id })
+        }
+        Ok(_) => return,
+    };
+    deployment.conclude(verdict, now);
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::deployment::Baseline;
+    use crate::evidence::Unreadable;
+    use crate::request::Request;
+    use crate::status::OperationStatus;
+
+    fn failing(was: &str, rung: Rung) -> Deployment {
+        let input = json!({ "application": "orders", "update": { "RuntimeEnvironmentUpdate": "FLINK-1_20" } });
+        let mut deployment = Deployment::new(&Request::parse(&input).unwrap(), "e-1", Timestamp::UNIX_EPOCH);
+        deployment.baseline = Some(Baseline {
+            version: 1,
+            status: was.into(),
+            runtime: "FLINK-1_20".into(),
+            code: None,
+            snapshot: None,
+            raised_alarms: Vec::new(),
+        });
+        deployment.take(rung);
+        deployment.fail(Reason::NoJob, Timestamp::UNIX_EPOCH);
+        deployment
+    }
+
+    fn application(status: &str) -> Observed<Option<Application>> {
+        Ok(Some(Application {
+            version: 2,
+            status: status.into(),
+            runtime: "FLINK-1_20".into(),
+            snapshots_enabled: true,
+            system_rollback_enabled: false,
+            checkpointing_enabled: true,
+            code: None,
+        }))
+    }
+
+    #[test]
+    fn asked_only_where_a_stop_may_be_a_persons() {
+        let cases = [
+            ("RUNNING", Rung::Update, "READY", true),
+            ("RUNNING", Rung::Update, "STOPPING", true),
+            ("RUNNING", Rung::RollBack, "FORCE_STOPPING", true),
+            ("RUNNING", Rung::Update, "RUNNING", false),
+            ("RUNNING", Rung::ForceStop, "READY", false),
+            ("RUNNING", Rung::PutBack, "READY", false),
+            ("READY", Rung::Start, "READY", false),
+        ];
+        for (was, rung, status, expected) in cases {
+            let asked = may_be_stopped_by_someone(&failing(was, rung), &application(status));
+            assert_eq!(asked, expected, "{was} {rung:?} {status}");
+        }
+        let mut begun = failing("READY", Rung::Start);
+        begun.begin(Some("start".into()), None, Timestamp::UNIX_EPOCH);
+        assert!(may_be_stopped_by_someone(&begun, &application("READY")));
+    }
+
+    #[test]
+    fn only_a_stop_of_somebody_else_takes_the_verdicts_place() {
+        let operation = |name: &str, id: &str| {
+            Ok(Some(OperationSummary {
+                id: id.into(),
+                name: name.into(),
+                status: OperationStatus::Successful,
+                started_at: None,
+            }))
+        };
+        let unreadable = Err(Unreadable { what: "the operations".into(), why: "throttled".into() });
+        let cases = [
+            (operation("StopApplication", "theirs"), Judgement::Inconclusive),
+            (operation("StopApplication", "ours"), Judgement::Failing),
+            (operation("UpdateApplication", "theirs"), Judgement::Failing),
+            (Ok(None), Judgement::Failing),
+            (unreadable, Judgement::Inconclusive),
+        ];
+        for (newest, expected) in cases {
+            let mut deployment = failing("RUNNING", Rung::Update);
+            deployment.begin(Some("ours".into()), Some(2), Timestamp::UNIX_EPOCH);
+            recognize_stop(&mut deployment, newest.clone(), Timestamp::UNIX_EPOCH);
+            assert_eq!(deployment.verdict.map(|verdict| verdict.is), Some(expected), "{newest:?}");
+        }
+    }
+}
