@@ -15,6 +15,7 @@ use tokio::time::Instant;
 #[derive(Debug, Clone)]
 pub struct Clock {
     pace: Arc<watch::Sender<Pace>>,
+    ahead: SignedDuration,
 }
 
 /// What the clock showed when its speed was last set, and the speed since.
@@ -36,7 +37,7 @@ impl Clock {
     /// A clock that shows `epoch` now and runs `speed` times as fast as tokio's (0 counts as 1). Needs a tokio runtime.
     pub fn starting_at(epoch: Timestamp, speed: u32) -> Self {
         let pace = Pace { shown: epoch, at: Instant::now(), speed: speed.max(1) };
-        Self { pace: Arc::new(watch::Sender::new(pace)) }
+        Self { pace: Arc::new(watch::Sender::new(pace)), ahead: SignedDuration::ZERO }
     }
 
     /// The time of day, at its own speed.
@@ -47,7 +48,8 @@ impl Clock {
 
     /// The time that this clock shows.
     pub fn now(&self) -> Timestamp {
-        self.pace.borrow().now()
+        let now = self.pace.borrow().now();
+        now.saturating_add(self.ahead).unwrap_or(Timestamp::MAX)
     }
 
     /// Sleeps until this clock has moved on by `duration`, at whatever speeds.
@@ -66,6 +68,13 @@ impl Clock {
                 }
             }
         }
+    }
+
+    /// A clock that goes with this one, at whatever speed, but shows a time that is later by `ahead`; earlier where that
+    /// is negative.
+    #[must_use]
+    pub fn shifted(&self, ahead: SignedDuration) -> Self {
+        Self { pace: Arc::clone(&self.pace), ahead: self.ahead.saturating_add(ahead) }
     }
 
     /// How many times as fast as tokio's time this clock runs.
@@ -124,5 +133,15 @@ mod tests {
         sleep.await.unwrap();
         assert_eq!(before.elapsed(), Duration::from_secs(43));
         assert_eq!(clock.now(), START + SignedDuration::from_mins(2));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_shifted_clock_is_always_as_much_ahead() {
+        let clock = Clock::starting_at(START, 1);
+        let behind = clock.shifted(SignedDuration::from_secs(-30));
+        behind.set_speed(60);
+        behind.sleep(Duration::from_mins(1)).await;
+        assert_eq!(clock.now(), START + SignedDuration::from_secs(60));
+        assert_eq!(behind.now(), START + SignedDuration::from_secs(30));
     }
 }
