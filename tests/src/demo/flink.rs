@@ -104,7 +104,10 @@ pub fn on_real_flink(scenario: &Scenario, version: FlinkVersion) -> Option<Scena
     let has_jars = codes.chain([&scenario.app.behaviour]).all(|behaviour| variant_of(behaviour).is_some());
     let is_plain = scenario.happenings.is_empty()
         && scenario.deployments.iter().all(|planned| {
-            planned.code.is_some() && planned.abort_after_seconds.is_none() && planned.input == json!({})
+            planned.code.is_some()
+                && planned.abort_after_seconds.is_none()
+                && planned.crashes.is_empty()
+                && planned.input.as_object().is_none_or(serde_json::Map::is_empty)
         });
     if !has_jars || !is_plain {
         return None;
@@ -112,7 +115,7 @@ pub fn on_real_flink(scenario: &Scenario, version: FlinkVersion) -> Option<Scena
     scenario.app.runtime = version.runtime();
     scenario.app.checkpoint_seconds = scenario.app.checkpoint_seconds.map(|_| CHECKPOINT_SECONDS);
     for planned in &mut scenario.deployments {
-        planned.input["policy"] = json!({ "settleSeconds": SETTLE_SECONDS, "bakeSeconds": BAKE_SECONDS });
+        planned.input = json!({ "policy": { "settleSeconds": SETTLE_SECONDS, "bakeSeconds": BAKE_SECONDS } });
     }
     Some(scenario)
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use asl::StateKind;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use lifecycle::deployment::{Deployment, Next};
 use lifecycle::report::Report;
 use lifecycle::verdict::{Judgement, Verdict};
@@ -14,15 +14,21 @@ use super::line::{COLUMNS, Line, Style, wrap};
 use super::news::{News, What};
 use super::report::{Effort, report};
 use super::words;
-use crate::scenario::{Happening, Scenario};
+use crate::scenario::{Happening, Planned, Scenario};
 
 /// Columns of the steps' names.
 const STEP_COLUMNS: usize = 15;
 /// Where the text of a step begins: after the time, the step and a sign.
-const TEXT_COLUMN: usize = 2 + 5 + 2 + STEP_COLUMNS + 2 + 2;
+const TEXT_COLUMN: usize = 1 + 5 + 2 + STEP_COLUMNS + 1 + 2;
 /// Columns of the bar that shows how far a wait is.
 const BAR_COLUMNS: u64 = 20;
 const SPINNER: [&str; 10] = ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"];
+
+/// Where an input names the object with the new code.
+const CODE_KEY: &str = "/update/ApplicationConfigurationUpdate/ApplicationCodeConfigurationUpdate/CodeContentUpdate/\
+                        S3ContentLocationUpdate/FileKeyUpdate";
+/// Most characters of JSON that are shown.
+const LONGEST_JSON: usize = 150;
 
 /// Tells the deployments of one scenario.
 pub struct Narrator<'scenario> {
@@ -36,11 +42,16 @@ pub struct Narrator<'scenario> {
 /// What was told of one execution.
 struct Telling {
     number: usize,
+    /// How far its clock is ahead of the others.
+    ahead: SignedDuration,
     began: Timestamp,
     deployment: Option<Box<Deployment>>,
-    last_row: Option<(String, Row)>,
+    /// What was told of each step last, since something was done to the application.
+    rows: BTreeMap<String, Row>,
+    /// What the last look saw.
+    seen: Vec<String>,
     last_wait: Option<String>,
-    /// Looks since that brought nothing new.
+    /// Steps since that brought nothing new.
     repeated: usize,
     transitions: u64,
     now: Now,
@@ -56,15 +67,25 @@ enum Now {
 /// What is told of a step.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Row {
+    kind: Kind,
     style: Style,
     sign: &'static str,
     headline: Option<String>,
     texts: Vec<String>,
 }
 
+/// What kind of step is told of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Look,
+    Decision,
+    Act,
+    Other,
+}
+
 impl Row {
-    fn new(style: Style, sign: &'static str, texts: Vec<String>) -> Self {
-        Self { style, sign, headline: None, texts }
+    fn new(kind: Kind, style: Style, sign: &'static str, texts: Vec<String>) -> Self {
+        Self { kind, style, sign, headline: None, texts }
     }
 }
 
@@ -83,7 +104,7 @@ impl<'scenario> Narrator<'scenario> {
                 if lines.is_empty() || self.speaker.as_ref() == Some(execution) {
                     return lines;
                 }
-                let is_new = matches!(what, What::Started { .. });
+                let is_new = matches!(what, What::Started { redrives: 0, .. });
                 self.speaker = Some(execution.clone());
                 if let Some(telling) = self.tellings.get(execution).filter(|_| !is_new) {
                     lines.insert(0, self.heading(telling.number, ", continued"));
@@ -97,7 +118,8 @@ impl<'scenario> Narrator<'scenario> {
         let live = self.tellings.values().find(|telling| !matches!(telling.now, Now::Ended));
         // What is the case from the beginning is told in the introduction.
         let (Some(live), Some(text)) = (live, words::happening(happening)) else { return Vec::new() };
-        let row = Row::new(Style::Open, "!", vec![text]);
+        let row = Row::new(Kind::Other, Style::Open, "!", vec![text]);
+        let at = at.saturating_add(live.ahead).unwrap_or(at);
         lines_of(since(live.began, at), "meanwhile", &row)
     }
 
@@ -108,13 +130,20 @@ impl<'scenario> Narrator<'scenario> {
         what: &What,
         effort: impl FnOnce(&str) -> Effort,
     ) -> Vec<Line> {
-        if let What::Started { input } = what {
+        if let What::Started { input, redrives: 0 } = what {
             return self.begin(at, execution, input);
         }
         let Some(telling) = self.tellings.get_mut(execution) else { return Vec::new() };
         let time = since(telling.began, at);
         match what {
-            What::Started { .. } => Vec::new(),
+            What::Started { .. } => {
+                // A redrive is billed as a transition, too.
+                telling.transitions += 1;
+                telling.rows.clear();
+                let row =
+                    Row::new(Kind::Other, Style::Strong, "↻", vec!["the execution goes on where it failed".to_owned()]);
+                telling.say(time, "redrive".to_owned(), row)
+            }
             What::Entered { state, kind } => {
                 telling.transitions += 1;
                 if *kind == StateKind::Task {
@@ -130,12 +159,14 @@ impl<'scenario> Narrator<'scenario> {
             }
             What::Failed { state, error } => {
                 let step = words::step(state, telling.deployment.as_deref());
-                telling.say(time, step, Row::new(Style::Bad, "✖", vec![format!("failed: {error}")]))
+                telling.say(time, step, Row::new(Kind::Other, Style::Bad, "✖", vec![format!("failed: {error}")]))
             }
             What::Retried { delay } => {
                 telling.transitions += 1;
-                let text = format!("tries again in {:.1} s", delay.as_secs_f64());
-                lines_of_wait(&text)
+                match telling.repeated {
+                    0 => lines_of_wait(&format!("tries again in {:.1} s", delay.as_secs_f64())),
+                    _ => Vec::new(),
+                }
             }
             What::Waits { state, until } => {
                 telling.now = Now::Waiting { state: state.clone(), since: at, until: *until };
@@ -143,28 +174,30 @@ impl<'scenario> Narrator<'scenario> {
             }
             What::Ended { status, report: value, error } => {
                 telling.now = Now::Ended;
-                let telling_report = serde_json::from_value::<Report>(value.clone()).ok();
                 let effort = Effort { transitions: telling.transitions, ..effort(execution) };
                 let mut lines = vec![Line::new()];
-                lines.extend(match telling_report {
-                    Some(told) => report(&told, &effort),
-                    None => {
-                        let error = error.as_ref().map(|error| format!(": {error}")).unwrap_or_default();
-                        vec![Line::new().and(Style::Bad, format!("  ✖ the execution is {status}{error}"))]
-                    }
-                });
+                if let Ok(told) = serde_json::from_value::<Report>(value.clone()) {
+                    lines.extend(report(&told, &effort));
+                } else {
+                    let error = error.as_ref().map(|error| format!(": {error}")).unwrap_or_default();
+                    let text = format!("  ✖ the execution is {status}{error}");
+                    lines.extend([Line::new().and(Style::Bad, text), Line::new()]);
+                }
                 lines
             }
         }
     }
 
     fn begin(&mut self, at: Timestamp, execution: &str, input: &Value) -> Vec<Line> {
-        let number = self.tellings.len() + 1;
+        let (number, planned) = self.planned(execution);
+        let ahead = planned.map_or(0, |planned| planned.clock_ahead_seconds);
         let telling = Telling {
             number,
+            ahead: SignedDuration::from_secs(ahead),
             began: at,
             deployment: None,
-            last_row: None,
+            rows: BTreeMap::new(),
+            seen: Vec::new(),
             last_wait: None,
             repeated: 0,
             transitions: 0,
@@ -179,20 +212,27 @@ impl<'scenario> Narrator<'scenario> {
         lines
     }
 
+    /// The number of a deployment, which its execution's name ends with, and its plan.
+    fn planned(&self, execution: &str) -> (usize, Option<&'scenario Planned>) {
+        let number = execution.rsplit('-').next().and_then(|number| number.parse::<usize>().ok()).unwrap_or(1);
+        (number, number.checked_sub(1).and_then(|index| self.scenario.deployments.get(index)))
+    }
+
     /// What the execution is asked for.
     fn request_in_words(&self, execution: &str, input: &Value) -> Vec<String> {
-        let number = execution.rsplit('-').next().and_then(|number| number.parse::<usize>().ok()).unwrap_or(1);
-        let planned = number.checked_sub(1).and_then(|index| self.scenario.deployments.get(index));
-        let code = input.pointer(
-            "/update/ApplicationConfigurationUpdate/ApplicationCodeConfigurationUpdate/CodeContentUpdate/\
-             S3ContentLocationUpdate/FileKeyUpdate",
-        );
-        let behaviour = planned.and_then(|planned| planned.code.as_ref());
+        let (_, planned) = self.planned(execution);
+        let code = input.pointer(CODE_KEY).and_then(Value::as_str);
         let mut words = Vec::new();
-        if let (Some(key), Some(behaviour)) = (code.and_then(Value::as_str), behaviour) {
+        if let (Some(key), Some(behaviour)) = (code, planned.and_then(|planned| planned.code.as_ref())) {
             words.push(format!("New code: {key}, which {}.", words::behaviour(behaviour)));
+        } else if let Some(update) = input.get("update") {
+            words.push(format!("Change: {}", shortened(&update.to_string())));
         }
         words.extend(input["reason"].as_str().map(|reason| format!("Because: {reason}")));
+        let rest = input.as_object().into_iter().flatten();
+        for (name, value) in rest.filter(|(name, _)| !["application", "update", "reason"].contains(&name.as_str())) {
+            words.push(shortened(&format!("{name}: {value}")));
+        }
         words
     }
 
@@ -213,8 +253,9 @@ impl<'scenario> Narrator<'scenario> {
         let speaker = self.speaker.as_ref().and_then(|speaker| self.tellings.get(speaker));
         let is_live = |telling: &&Telling| !matches!(telling.now, Now::Ended);
         let telling = speaker.filter(is_live).or_else(|| self.tellings.values().find(is_live))?;
+        let now = now.saturating_add(telling.ahead).unwrap_or(now);
         let line = Line::new()
-            .and(Style::Faint, format!("  {}  ", words::minutes(since(telling.began, now))))
+            .and(Style::Faint, format!(" {}  ", words::minutes(since(telling.began, now))))
             .and(Style::Step, format!("{spinner} "));
         Some(match &telling.now {
             Now::Working { state } => {
@@ -239,17 +280,23 @@ impl<'scenario> Narrator<'scenario> {
 }
 
 impl Telling {
-    /// Tells a step, unless it is what was told last.
-    fn say(&mut self, time: Duration, step: String, row: Row) -> Vec<Line> {
-        let told = (step, row);
-        if self.last_row.as_ref() == Some(&told) {
+    /// Tells a step, unless it is what was told of it last.
+    fn say(&mut self, time: Duration, step: String, mut row: Row) -> Vec<Line> {
+        match row.kind {
+            Kind::Look => self.seen.clone_from(&row.texts),
+            Kind::Act => self.rows.clear(),
+            // What was just seen need not be said again.
+            Kind::Decision => row.texts.retain(|text| !self.seen.contains(text)),
+            Kind::Other => {}
+        }
+        if self.rows.get(&step) == Some(&row) {
             self.repeated += 1;
             return Vec::new();
         }
         self.repeated = 0;
-        let lines = lines_of(time, &told.0, &told.1);
-        self.last_row = Some(told);
         self.last_wait = None;
+        let lines = lines_of(time, &step, &row);
+        self.rows.insert(step, row);
         lines
     }
 
@@ -262,6 +309,16 @@ impl Telling {
         self.last_wait = Some(text.clone());
         lines_of_wait(&text)
     }
+}
+
+/// JSON without quotes, which nobody misses here, and no longer than people read.
+fn shortened(json: &str) -> String {
+    let mut text = json.replace('"', "").replace(',', ", ").replace(':', ": ").replace(":  ", ": ");
+    if let Some((end, _)) = text.char_indices().nth(LONGEST_JSON) {
+        text.truncate(end);
+        text.push('…');
+    }
+    text
 }
 
 /// A wait ends at a moment that was computed a little before.
@@ -279,7 +336,7 @@ fn row_of(state: &str, deployment: &Deployment, before: Option<&Deployment>) -> 
         "Prepare" => prepared(deployment),
         "CheckOperation" | "CheckSubtasks" => deployment.verdict.as_ref().map_or_else(|| doing(deployment), judged),
         "DecideRollback" => decided(deployment),
-        "Notify" => Row::new(Style::Plain, "·", vec!["the report is sent".to_owned()]),
+        "Notify" => Row::new(Kind::Other, Style::Plain, "·", vec!["the report is sent".to_owned()]),
         _ => acted(deployment, before),
     }
 }
@@ -298,7 +355,7 @@ fn prepared(deployment: &Deployment) -> Row {
                 "{} is at version {}, {}, on {}",
                 deployment.application, baseline.version, baseline.status, baseline.runtime
             );
-            Row::new(Style::Plain, "·", vec![now, snapshot])
+            Row::new(Kind::Act, Style::Plain, "·", vec![now, snapshot])
         }
         _ => doing(deployment),
     }
@@ -306,7 +363,7 @@ fn prepared(deployment: &Deployment) -> Row {
 
 /// Something under way that no verdict is about.
 fn doing(deployment: &Deployment) -> Row {
-    Row::new(Style::Open, "○", deployment.decided.iter().cloned().collect())
+    Row::new(Kind::Other, Style::Open, "○", deployment.decided.iter().cloned().collect())
 }
 
 fn judged(verdict: &Verdict) -> Row {
@@ -316,7 +373,7 @@ fn judged(verdict: &Verdict) -> Row {
         Judgement::Failing => (Style::Bad, "✖"),
         Judgement::Inconclusive => (Style::Open, "?"),
     };
-    Row::new(style, sign, verdict.reasons.iter().map(ToString::to_string).collect())
+    Row::new(Kind::Look, style, sign, verdict.reasons.iter().map(ToString::to_string).collect())
 }
 
 fn decided(deployment: &Deployment) -> Row {
@@ -332,7 +389,7 @@ fn decided(deployment: &Deployment) -> Row {
         Some(_) => refusals.collect(),
         None => words::reasons_of_decision(deployment),
     };
-    Row { headline: Some(words::decision(deployment)), ..Row::new(style, sign, why) }
+    Row { headline: Some(words::decision(deployment)), ..Row::new(Kind::Decision, style, sign, why) }
 }
 
 fn acted(deployment: &Deployment, before: Option<&Deployment>) -> Row {
@@ -345,44 +402,40 @@ fn acted(deployment: &Deployment, before: Option<&Deployment>) -> Row {
     let event = deployment.events.last().map(|event| event.what.clone());
     let mut texts: Vec<String> = event.into_iter().collect();
     if deployment.next != Next::WaitForOperation {
-        return Row::new(Style::Open, "○", texts);
+        return Row::new(Kind::Other, Style::Open, "○", texts);
     }
     if let Some(before) = before.filter(|before| before.version != deployment.version) {
         texts.push(format!("version {} → {}", before.version, deployment.version));
     }
-    Row::new(Style::Step, "▶", texts)
+    Row::new(Kind::Act, Style::Step, "▶", texts)
 }
 
-/// The lines of a step.
+/// The lines of a step: in one line what fits into one, else each reason in lines of its own.
 fn lines_of(time: Duration, step: &str, row: &Row) -> Vec<Line> {
     let width = COLUMNS - TEXT_COLUMN;
+    let is_bad = row.style == Style::Bad && row.kind != Kind::Decision;
+    let body = if is_bad { Style::Bad } else { Style::Plain };
     let whole = row.texts.join("; ");
-    let mut texts: Vec<(Style, String)> = Vec::new();
-    let body = if row.style == Style::Bad && row.headline.is_none() { Style::Bad } else { Style::Plain };
-    match &row.headline {
-        Some(headline) if row.texts.is_empty() => texts.push((row.style, headline.clone())),
-        Some(headline) => {
-            texts.push((row.style, headline.clone()));
-            texts.extend(row.texts.iter().flat_map(|text| wrap(text, width)).map(|text| (Style::Faint, text)));
-        }
-        None if whole.chars().count() <= width => texts.push((body, whole)),
-        None => texts.extend(row.texts.iter().flat_map(|text| wrap(text, width)).map(|text| (body, text))),
+    let mut first = Line::new()
+        .and(Style::Faint, format!(" {}  ", words::minutes(time)))
+        .and(Style::Step, format!("{step:<STEP_COLUMNS$} "))
+        .and(row.style, format!("{} ", row.sign));
+    let mut taken = 0;
+    if let Some(headline) = &row.headline {
+        let colon = if whole.is_empty() { "" } else { ": " };
+        first = first.and(row.style, format!("{headline}{colon}"));
+        taken = headline.chars().count() + colon.len();
     }
-    if texts.is_empty() {
-        texts.push((body, String::new()));
+    if taken + whole.chars().count() <= width {
+        return vec![first.and(body, whole)];
     }
-    let mut lines = Vec::new();
-    for (index, (style, text)) in texts.into_iter().enumerate() {
-        let line = match index {
-            0 => Line::new()
-                .and(Style::Faint, format!("  {}  ", words::minutes(time)))
-                .and(Style::Step, format!("{step:<STEP_COLUMNS$}  "))
-                .and(row.style, format!("{} ", row.sign)),
-            _ => Line::new().and(Style::Plain, " ".repeat(TEXT_COLUMN)),
-        };
-        lines.push(line.and(style, text));
+    let mut texts = row.texts.iter().flat_map(|text| wrap(text, width));
+    if row.headline.is_none() {
+        first = first.and(body, texts.next().unwrap_or_default());
     }
-    lines
+    let indent = " ".repeat(TEXT_COLUMN);
+    let more = texts.map(|text| Line::new().and(body, format!("{indent}{text}")));
+    [first].into_iter().chain(more).collect()
 }
 
 fn lines_of_wait(text: &str) -> Vec<Line> {

@@ -38,6 +38,8 @@ pub enum What {
     Started {
         /// With this input.
         input: Value,
+        /// How often it has been redriven.
+        redrives: u64,
     },
     /// A state was entered.
     Entered {
@@ -87,7 +89,7 @@ impl News {
     /// The news in an event of the engine, if there are any.
     pub fn of(event: &Event<'_>) -> Option<Self> {
         let what = match event.kind {
-            EventKind::ExecutionStarted { input, .. } => What::Started { input: input.clone() },
+            EventKind::ExecutionStarted { input, redrives } => What::Started { input: input.clone(), redrives },
             EventKind::StateEntered { state, kind, .. } => What::Entered { state: state.to_owned(), kind },
             EventKind::TaskSucceeded { state, result, .. } => What::Answered {
                 state: state.to_owned(),

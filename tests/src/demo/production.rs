@@ -26,7 +26,7 @@ use crate::scenario::{Happening, Logs, Run, Scenario};
 use crate::world::{BUS, FUNCTIONS, Stage, TOPIC, World, noon};
 
 /// Real time that a Lambda has for one step.
-const LAMBDA_TIME_OUT: Duration = Duration::from_secs(60);
+const LAMBDA_TIME_OUT: Duration = Duration::from_mins(1);
 const LAMBDA_MEGABYTES: u32 = 128;
 const SEED: u64 = 1;
 

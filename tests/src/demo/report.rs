@@ -59,8 +59,11 @@ pub fn report(report: &Report, effort: &Effort) -> Vec<Line> {
             lines.push(Line::new().and(Style::Faint, format!("    {name:<13}")).and(Style::Plain, text));
         }
     };
-    let why: Vec<String> = report.because.iter().map(ToString::to_string).collect();
-    fact("why", &why);
+    // A summary tells why, but where the change is undone it tells why that had to be.
+    let because: Vec<String> = report.because.iter().map(ToString::to_string).collect();
+    if !report.summary.contains(&because.join("; ")) {
+        fact("verified", &because);
+    }
     if let (Some(before), Some(after)) = (report.version_before, report.version_after) {
         fact("version", &[format!("{before} → {after}")]);
     }

@@ -17,7 +17,7 @@ pub struct Abilities {
 }
 
 /// Writes lines.
-pub struct Screen<Out> {
+pub struct Screen<Out: Write> {
     out: Out,
     abilities: Abilities,
     has_status: bool,
@@ -66,6 +66,14 @@ impl<Out: Write> Screen<Out> {
     }
 }
 
+impl<Out: Write> Drop for Screen<Out> {
+    /// Whoever is interrupted leaves no half line behind.
+    fn drop(&mut self) {
+        // There is nothing to be done about it here.
+        let _ = self.clear();
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::line::Style;
@@ -76,7 +84,7 @@ mod tests {
         let mut screen = Screen::new(&mut out, abilities);
         screen.status(Some(&Line::new().and(Style::Faint, "waits"))).unwrap();
         screen.print(&[Line::new().and(Style::Good, "done")]).unwrap();
-        screen.clear().unwrap();
+        drop(screen);
         String::from_utf8(out).unwrap()
     }
 

@@ -61,10 +61,11 @@ pub fn decision(deployment: &Deployment) -> String {
     let is_healthy = deployment.verdict.as_ref().is_some_and(|verdict| verdict.is == Judgement::Healthy);
     match deployment.next {
         Next::Bake if is_healthy => "keep watching",
-        Next::Bake | Next::WaitForSubtasks => "hold",
         Next::CheckSubtasks => "look once more",
-        Next::WaitForOperation if deployment.rung == Rung::SystemRollback => "follow the service's own rollback",
-        Next::WaitForOperation => "hold",
+        Next::WaitForOperation if deployment.rung == Rung::SystemRollback && deployment.verdict.is_none() => {
+            "follow the service's own rollback"
+        }
+        Next::Bake | Next::WaitForSubtasks | Next::WaitForOperation => "hold",
         Next::Submit if deployment.rung == Rung::Start => "start it",
         Next::Submit => "make the update",
         Next::RollBack => "roll back",
