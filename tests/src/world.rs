@@ -284,11 +284,7 @@ impl World {
 
     /// The world's clock, or one beside it where the two are not to agree.
     fn clock_of_step_functions(&self, planned: &Planned) -> Clock {
-        if planned.clock_ahead_seconds == 0 {
-            return self.clock.clone();
-        }
-        let shown = self.clock.now().saturating_add(SignedDuration::from_secs(planned.clock_ahead_seconds));
-        Clock::starting_at(shown.unwrap_or(Timestamp::MAX), self.clock.speed())
+        self.clock.shifted(SignedDuration::from_secs(planned.clock_ahead_seconds))
     }
 
     /// Runs a deployment to its end, or until `stop`.
