@@ -262,7 +262,7 @@ impl<'scenario> Narrator<'scenario> {
                 line.and(Style::Faint, format!("{} …", words::step(state, telling.deployment.as_deref())))
             }
             Now::Waiting { state, since: began, until } => {
-                let (passed, all) = (since(*began, now), since(*began, *until));
+                let (passed, all) = (since(*began, now), rounded(since(*began, *until)));
                 let filled = passed.as_secs().min(all.as_secs()) * BAR_COLUMNS / all.as_secs().max(1);
                 let bar = |columns, sign: &str| sign.repeat(usize::try_from(columns).unwrap_or_default());
                 let looks = match telling.repeated {
@@ -270,7 +270,7 @@ impl<'scenario> Narrator<'scenario> {
                     repeated => format!(", {} looks alike", repeated + 1),
                 };
                 line.and(Style::Step, bar(filled, "━"))
-                    .and(Style::Faint, bar(BAR_COLUMNS - filled, "━"))
+                    .and(Style::Faint, bar(BAR_COLUMNS - filled, "╌"))
                     .and(Style::Faint, format!(" {} of {}", words::minutes(passed.min(all)), words::minutes(all)))
                     .and(Style::Faint, format!("{looks}{}", if state == "Bake" { ", baking" } else { "" }))
             }
@@ -434,7 +434,7 @@ fn lines_of(time: Duration, step: &str, row: &Row) -> Vec<Line> {
         first = first.and(body, texts.next().unwrap_or_default());
     }
     let indent = " ".repeat(TEXT_COLUMN);
-    let more = texts.map(|text| Line::new().and(body, format!("{indent}{text}")));
+    let more = texts.map(|text| Line::new().and(Style::Plain, format!("{indent}{text}")));
     [first].into_iter().chain(more).collect()
 }
 

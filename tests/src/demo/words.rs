@@ -56,7 +56,7 @@ fn spaced(name: &str) -> String {
 /// What was decided.
 pub fn decision(deployment: &Deployment) -> String {
     if let Some(report) = &deployment.report {
-        return format!("end: {}", report.outcome);
+        return report.outcome.to_string();
     }
     let is_healthy = deployment.verdict.as_ref().is_some_and(|verdict| verdict.is == Judgement::Healthy);
     match deployment.next {
