@@ -1,6 +1,8 @@
 //! Every scenario of the catalogue, in virtual time: its outcome, its changing calls in order, and the nine safety rules.
 
+use lifecycle::report::Outcome;
 use scenarios::catalogue::{catalogue, scenario};
+use scenarios::scenario::{Crash, CrashKind, Run, Scenario, calls_of};
 
 /// Declares a test for each of these scenarios.
 macro_rules! scenarios {
@@ -216,7 +218,80 @@ fn every_scenario_is_tested() {
 
 fn ends_as_it_must(name: &str) {
     let scenario = scenario(&name.replace('_', "-")).unwrap();
-    let run = scenario.run().unwrap_or_else(|error| panic!("{name} could not be played: {error}"));
+    let run = play(&scenario);
     let mismatches = run.mismatches();
     assert!(mismatches.is_empty(), "{}\n  {}\n{}", scenario.about, mismatches.join("\n  "), run.story());
+}
+
+fn play(scenario: &Scenario) -> Run {
+    scenario.run().unwrap_or_else(|error| panic!("{} could not be played: {error}", scenario.name))
+}
+
+/// Every call of every Lambda on the whole ladder ends early once: the outcome is the same, and nothing is done twice.
+#[test]
+fn any_step_may_be_run_twice() {
+    let ladder = scenario("rollback-rejected").unwrap();
+    let done = |run: &Run| -> Vec<String> {
+        let calls = run.deployments[0].calls.iter().filter(|call| !call.ends_with("(refused)"));
+        calls.cloned().collect()
+    };
+    let undisturbed = done(&play(&ladder));
+    let steps = [
+        ("submit-update", 2),
+        ("check-operation", 6),
+        ("check-subtasks", 6),
+        ("decide-rollback", 10),
+        ("roll-back", 1),
+        ("force-stop", 1),
+        ("restore", 2),
+        ("notify", 1),
+    ];
+    for (function, calls) in steps {
+        for call in 1..=calls {
+            for how in [CrashKind::DiesBefore, CrashKind::DiesAfter, CrashKind::HangsAfter] {
+                let mut disturbed = ladder.clone();
+                disturbed.deployments[0].crashes = vec![Crash { function, call, how }];
+                let run = play(&disturbed);
+                let what = format!("{function}, call {call}: {how:?}\n{}", run.story());
+                assert_eq!(run.violations, [], "{what}");
+                assert_eq!(
+                    run.deployments[0].report.as_ref().map(|report| report.outcome),
+                    Some(Outcome::Restored),
+                    "{what}"
+                );
+                assert_eq!(done(&run), undisturbed, "{what}");
+            }
+        }
+    }
+}
+
+/// What the request says reaches the service as it is, whatever the SDK knows of it.
+#[test]
+fn every_field_of_the_update_reaches_the_service() {
+    for name in [
+        "property-change",
+        "parallelism-change",
+        "runtime-upgrade",
+        "monitoring-change",
+        "encryption-key-change",
+        "vpc-change",
+        "role-change",
+        "enable-system-rollback",
+        "enable-snapshots",
+        "field-newer-than-the-sdk",
+    ] {
+        let run = play(&scenario(name).unwrap());
+        let deployed = &run.deployments[0];
+        let mut calls = calls_of(&run.record, &deployed.trace.principal);
+        let sent = &calls.find(|call| call.operation == "UpdateApplication").unwrap().request;
+        let asked_for = deployed.planned.input["update"].as_object().unwrap();
+        for (member, value) in asked_for {
+            assert_eq!(&sent[member], value, "{name}: {member}");
+        }
+        let ours = ["ApplicationName", "CurrentApplicationVersionId", "RunConfigurationUpdate"];
+        let others: Vec<&String> = sent.as_object().map(serde_json::Map::keys).unwrap().collect();
+        let unasked =
+            others.iter().filter(|member| !asked_for.contains_key(**member) && !ours.contains(&member.as_str()));
+        assert_eq!(unasked.count(), 0, "{name}: {others:?}");
+    }
 }

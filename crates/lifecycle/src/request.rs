@@ -122,6 +122,11 @@ impl Request {
                 format!("keep it under {LARGEST_REQUEST_BYTES} bytes: code belongs in S3, large properties in a store"),
             )]);
         }
+        let parts = [("input", Some(input)), ("policy", input.get("policy")), ("restore", input.get("restore"))];
+        let not_objects = not_objects("", parts);
+        if !not_objects.is_empty() {
+            return Err(not_objects);
+        }
         let has_restore = input.get("restore").is_some();
         let mut request: Self = serde_path_to_error::deserialize(input).map_err(|error| vec![unreadable(&error)])?;
         let mut refusals = request.policy.refusals();
@@ -283,6 +288,12 @@ fn field_named(path: &str, name: &str) -> String {
     }
 }
 
+/// Refuses parts that are there and are no objects: a list could be read as the fields of one, in their order.
+fn not_objects<const N: usize>(path: &str, parts: [(&str, Option<&Value>); N]) -> Vec<Refusal> {
+    let wrong = parts.into_iter().filter(|(_, part)| part.is_some_and(|part| !part.is_object()));
+    wrong.map(|(name, _)| Refusal::new(format!("{path}{name}"), "wrong type or value", "give an object")).collect()
+}
+
 /// The `restore` that a `RunConfigurationUpdate` says.
 fn restore_of(run_configuration: &Value) -> Result<Restore, Refusal> {
     #[derive(Deserialize)]
@@ -304,6 +315,11 @@ fn restore_of(run_configuration: &Value) -> Result<Restore, Refusal> {
     struct ApplicationRestoreConfiguration {
         application_restore_type: RestoreType,
         snapshot_name: Option<String>,
+    }
+    let parts = ["FlinkRunConfiguration", "ApplicationRestoreConfiguration"];
+    let parts = parts.map(|name| (name, run_configuration.get(name)));
+    if let Some(refusal) = not_objects("update.RunConfigurationUpdate.", parts).into_iter().next() {
+        return Err(refusal);
     }
     let read: RunConfigurationUpdate = serde_path_to_error::deserialize(run_configuration).map_err(|error| {
         let refusal = unreadable(&error);
