@@ -467,3 +467,6 @@ fn act_of(rung: Rung) -> Next {
         Rung::SystemRollback => Next::WaitForOperation,
     }
 }
+
+#[cfg(test)]
+mod tests;

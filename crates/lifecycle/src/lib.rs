@@ -23,4 +23,6 @@ pub mod verdict;
 pub mod watch;
 
 #[cfg(test)]
+mod fixtures;
+#[cfg(test)]
 mod walk;

@@ -390,3 +390,6 @@ fn stopped_verdict(
         },
     }
 }
+
+#[cfg(test)]
+mod tests;
