@@ -10,6 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value, json};
 
 use crate::application::{Application, Log, SnapshotStatus, Status, Version, whole_second};
+use crate::code::{CodeError, CodeLocation};
 use crate::configuration::{self, Restore};
 use crate::data_plane::CodeObject;
 use crate::emulator::{Inner, State, lock};
@@ -24,7 +25,7 @@ const TAG_QUOTA: usize = 200;
 /// Most entries of one page of a list; also how many there are if nothing is asked for.
 const PAGE: u64 = 50;
 
-type Answer = Result<Value, ServiceError>;
+pub(crate) type Answer = Result<Value, ServiceError>;
 
 /// One call.
 pub(crate) struct Call<'a> {
@@ -35,7 +36,22 @@ pub(crate) struct Call<'a> {
     principal: Option<&'a str>,
     /// How old what a read tells is to be.
     age: Option<Duration>,
+    /// The code that was fetched for this call, as it is now.
+    fetched: Option<&'a Fetched>,
+    /// The code that has to be fetched before this call can be answered.
+    wanted: Option<CodeLocation>,
 }
+
+/// Code that is not at hand, and what came of fetching it.
+#[derive(Debug)]
+pub(crate) struct Fetched {
+    pub(crate) location: CodeLocation,
+    pub(crate) result: Result<CodeObject, CodeError>,
+}
+
+/// A call cannot be answered before this code is fetched; nothing has changed by it.
+#[derive(Debug)]
+pub(crate) struct Wanted(pub(crate) CodeLocation);
 
 impl Inner {
     /// Answers a call of kinesisanalyticsv2.
@@ -45,14 +61,19 @@ impl Inner {
         request: &Map<String, Value>,
         principal: Option<&str>,
         age: Option<Duration>,
-    ) -> Answer {
+        fetched: Option<&Fetched>,
+    ) -> Result<Answer, Wanted> {
         let now = self.config.clock.now();
         let mut state = lock(&self.state);
-        let answer = Call { inner: self, state: &mut state, now, request, principal, age }.answer(operation);
+        let mut call = Call { inner: self, state: &mut state, now, request, principal, age, fetched, wanted: None };
+        let answer = call.answer(operation);
+        if let Some(location) = call.wanted {
+            return Err(Wanted(location));
+        }
         if let (Some(Value::String(name)), true) = (request.get("ApplicationName"), is_mutating(operation)) {
             state.remember(name, now);
         }
-        answer
+        Ok(answer)
     }
 }
 
@@ -667,7 +688,7 @@ impl<'a> Call<'a> {
 
     /// The code that a configuration names, as it is now; none if it names none.
     fn copy_code(
-        &self,
+        &mut self,
         configuration: &Map<String, Value>,
         zip: Option<&Value>,
     ) -> Result<Option<CodeObject>, ServiceError> {
@@ -680,8 +701,19 @@ impl<'a> Call<'a> {
         let Some((bucket, key, version)) = configuration::code_location(configuration) else {
             return Ok(None);
         };
-        let code = self.inner.config.code.get(&bucket, &key, version.as_deref());
-        code.map(Some).ok_or_else(ServiceError::code_unreadable)
+        let location = CodeLocation { bucket, key, version };
+        let found = self.inner.config.code.look_up(&location).or_else(|| {
+            let fetched = self.fetched.filter(|fetched| fetched.location == location)?;
+            Some(fetched.result.clone())
+        });
+        let Some(found) = found else {
+            self.wanted = Some(location);
+            return Err(ServiceError::code_unreadable());
+        };
+        found.map(Some).map_err(|error| match error {
+            CodeError::Unreadable => ServiceError::code_unreadable(),
+            CodeError::TooLarge => ServiceError::code_too_large(),
+        })
     }
 
     /// A snapshot that is named has to be there and READY.

@@ -1,5 +1,7 @@
-//! Where the code of the applications lies: a stand-in for versioned S3 buckets. In memory for tests, or a folder
-//! (`<folder>/<bucket>/<key>`) in which a file that changes is a new object version.
+//! Where the code of the applications lies: in memory for tests, in a folder (`<folder>/<bucket>/<key>`) in which a file
+//! that changes is a new object version, or in buckets behind the S3 API.
+
+mod s3;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -10,6 +12,10 @@ use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
 use crate::data_plane::CodeObject;
+use s3::S3;
+
+/// Largest code package that the service takes, in bytes.
+pub const LARGEST_CODE_BYTES: u64 = 512 * 1024 * 1024;
 
 /// A folder that cannot be used for code.
 #[derive(Debug, thiserror::Error)]
@@ -20,11 +26,41 @@ pub struct CodeFolderError {
     source: std::io::Error,
 }
 
+/// An endpoint of the S3 API that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum S3EndpointError {
+    /// It is no `http` or `https` address.
+    #[error("an S3 endpoint is an http or https address, not {0}")]
+    Address(url::Url),
+    /// The HTTP client cannot be made.
+    #[error("cannot make an HTTP client for S3")]
+    Client(#[source] reqwest::Error),
+}
+
+/// Where the code of an application is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct CodeLocation {
+    pub(crate) bucket: String,
+    pub(crate) key: String,
+    /// The newest if there is none.
+    pub(crate) version: Option<String>,
+}
+
+/// Why the code of an application cannot be had.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum CodeError {
+    /// It is not there, or may not be read.
+    Unreadable,
+    /// It is larger than the service takes.
+    TooLarge,
+}
+
 /// Buckets with object versions. Clones share the content.
 #[derive(Debug, Clone)]
 pub struct CodeStore {
     objects: Arc<Mutex<Objects>>,
     folder: Option<Arc<Folder>>,
+    s3: Option<Arc<S3>>,
 }
 
 #[derive(Debug, Default)]
@@ -51,7 +87,7 @@ struct Folder {
 impl CodeStore {
     /// Empty buckets in memory.
     pub fn in_memory() -> Self {
-        Self { objects: Arc::default(), folder: None }
+        Self { objects: Arc::default(), folder: None, s3: None }
     }
 
     /// The files below `folder`, read as `<bucket>/<key>`; older versions are kept below `kept`. Both are created if
@@ -63,7 +99,16 @@ impl CodeStore {
         Ok(Self {
             objects: Arc::default(),
             folder: Some(Arc::new(Folder { files: folder.to_owned(), kept: kept.to_owned() })),
+            s3: None,
         })
+    }
+
+    /// The buckets behind an endpoint of the S3 API, in path style, read with the credentials and for the region of
+    /// `config` (without a region: `us-east-1`; without credentials: unsigned). What is put by [`CodeStore::put`] stays in
+    /// memory and comes before the buckets.
+    pub fn s3(endpoint: url::Url, config: &aws_config::SdkConfig) -> Result<Self, S3EndpointError> {
+        let s3 = Arc::new(S3::new(endpoint, config)?);
+        Ok(Self { objects: Arc::default(), folder: None, s3: Some(s3) })
     }
 
     /// Writes an object and returns its new version id.
@@ -81,25 +126,42 @@ impl CodeStore {
         self.lock().versions.remove(&(bucket.to_owned(), key.to_owned()));
     }
 
-    /// The object: its newest version, or the one asked for. None when there is no such object or version, or when the
-    /// newest is a delete marker.
+    /// The object: its newest version, or the one asked for. None when there is no such object or version, when the newest
+    /// is a delete marker, or when it would have to be fetched.
     pub fn get(&self, bucket: &str, key: &str, version: Option<&str>) -> Option<CodeObject> {
-        let stored =
-            self.lock().versions.get(&(bucket.to_owned(), key.to_owned())).and_then(|versions| match version {
-                Some(id) => versions.iter().find(|candidate| candidate.id == id).cloned(),
-                None => versions.last().cloned(),
-            });
-        let found = match (stored, &self.folder) {
-            (Some(found), _) => found,
-            (None, Some(folder)) => folder.read(bucket, key, version)?,
-            (None, None) => return None,
+        let version = version.map(str::to_owned);
+        self.look_up(&CodeLocation { bucket: bucket.to_owned(), key: key.to_owned(), version })?.ok()
+    }
+
+    /// As [`CodeStore::get`], told why not; none when the object has to be fetched.
+    pub(crate) fn look_up(&self, location: &CodeLocation) -> Option<Result<CodeObject, CodeError>> {
+        let CodeLocation { bucket, key, version } = location;
+        let version = version.as_deref();
+        let stored = self.lock().versions.get(&(bucket.clone(), key.clone())).and_then(|versions| match version {
+            Some(id) => versions.iter().find(|candidate| candidate.id == id).cloned(),
+            None => versions.last().cloned(),
+        });
+        let found = match (stored, &self.folder, &self.s3) {
+            (Some(found), _, _) => Ok(found),
+            (None, Some(folder), _) => folder.read(bucket, key, version),
+            (None, None, None) => Err(CodeError::Unreadable),
+            (None, None, Some(_)) => return None,
         };
-        found.content.map(|content| CodeObject {
-            bucket: bucket.to_owned(),
-            key: key.to_owned(),
-            object_version: Some(found.id),
-            content,
-        })
+        Some(found.and_then(|found| {
+            let content = found.content.ok_or(CodeError::Unreadable)?;
+            if content.len() as u64 > LARGEST_CODE_BYTES {
+                return Err(CodeError::TooLarge);
+            }
+            Ok(CodeObject { bucket: bucket.clone(), key: key.clone(), object_version: Some(found.id), content })
+        }))
+    }
+
+    /// Fetches an object that [`CodeStore::look_up`] does not find here.
+    pub(crate) async fn fetch(&self, location: &CodeLocation) -> Result<CodeObject, CodeError> {
+        match &self.s3 {
+            Some(s3) => s3.get(location).await,
+            None => Err(CodeError::Unreadable),
+        }
     }
 
     fn append(&self, bucket: &str, key: &str, content: Option<Bytes>) -> String {
@@ -117,10 +179,12 @@ impl CodeStore {
 }
 
 impl Folder {
-    fn read(&self, bucket: &str, key: &str, version: Option<&str>) -> Option<ObjectVersion> {
-        let file = confined(&self.files, bucket, key)?;
-        let kept = confined(&self.kept, bucket, key)?;
-        let current = std::fs::read(file).ok().map(|content| (hash(&content), content));
+    fn read(&self, bucket: &str, key: &str, version: Option<&str>) -> Result<ObjectVersion, CodeError> {
+        let file = confined(&self.files, bucket, key).ok_or(CodeError::Unreadable)?;
+        let kept = confined(&self.kept, bucket, key).ok_or(CodeError::Unreadable)?;
+        let too_large = std::fs::metadata(&file).is_ok_and(|metadata| metadata.len() > LARGEST_CODE_BYTES);
+        let current = if too_large { None } else { std::fs::read(file).ok() };
+        let current = current.map(|content| (hash(&content), Bytes::from(content)));
         if let Some((id, content)) = &current {
             let copy = kept.join(id);
             if !copy.exists() && std::fs::create_dir_all(&kept).is_ok() {
@@ -131,14 +195,15 @@ impl Folder {
             }
         }
         match (version, current) {
-            (None, current) => current.map(|(id, content)| ObjectVersion { id, content: Some(content.into()) }),
-            (Some(id), Some((newest, content))) if id == newest => {
-                Some(ObjectVersion { id: newest, content: Some(content.into()) })
+            (None, None) if too_large => Err(CodeError::TooLarge),
+            (None, None) => Err(CodeError::Unreadable),
+            (None, Some((id, content))) => Ok(ObjectVersion { id, content: Some(content) }),
+            (Some(asked), Some((id, content))) if asked == id => Ok(ObjectVersion { id, content: Some(content) }),
+            (Some(id), _) if id.chars().all(|character| character.is_ascii_hexdigit()) => {
+                let content = std::fs::read(kept.join(id)).map_err(|_| CodeError::Unreadable)?;
+                Ok(ObjectVersion { id: id.to_owned(), content: Some(content.into()) })
             }
-            (Some(id), _) if id.chars().all(|character| character.is_ascii_hexdigit()) => std::fs::read(kept.join(id))
-                .ok()
-                .map(|content| ObjectVersion { id: id.to_owned(), content: Some(content.into()) }),
-            (Some(_), _) => None,
+            (Some(_), _) => Err(CodeError::Unreadable),
         }
     }
 }
@@ -213,5 +278,19 @@ mod tests {
         assert_eq!(store.get("code", "../../secret", None), None);
         assert_eq!(store.get("..", "secret", None), None);
         assert_eq!(store.get("code", "orders.jar", Some("../../../secret")), None);
+    }
+    #[test]
+    fn a_package_over_the_limit_is_told_from_one_that_is_not_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = CodeStore::folder(&folder.path().join("files"), &folder.path().join("kept")).unwrap();
+        std::fs::create_dir(folder.path().join("files/code")).unwrap();
+        // A hole: nothing of it is written, and nothing must read it.
+        let file = std::fs::File::create(folder.path().join("files/code/orders.jar")).unwrap();
+        file.set_len(LARGEST_CODE_BYTES + 1).unwrap();
+        let look_up = |key: &str| {
+            store.look_up(&CodeLocation { bucket: "code".to_owned(), key: key.to_owned(), version: None }).unwrap()
+        };
+        assert_eq!(look_up("orders.jar"), Err(CodeError::TooLarge));
+        assert_eq!(look_up("absent.jar"), Err(CodeError::Unreadable));
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use clock::Clock;
@@ -12,7 +13,7 @@ use serde_json::{Map, Value};
 use tokio::task::{AbortHandle, JoinSet};
 
 use crate::application::{Application, Log};
-use crate::calls::is_mutating;
+use crate::calls::{Answer, Fetched, Wanted, is_mutating};
 use crate::cloudwatch::{CloudWatch, Publication};
 use crate::code::CodeStore;
 use crate::configuration;
@@ -328,7 +329,7 @@ impl Emulator {
     ) -> HttpResponse {
         let Identified { service, operation, protocol } = identified;
         match service {
-            Service::ManagedFlink => self.managed_flink(operation, request, body, effect),
+            Service::ManagedFlink => self.managed_flink(operation, request, body, effect).await,
             Service::Flink => self.dashboard(request, operation).await,
             Service::CloudWatch => self.cloudwatch().handle(operation, *protocol, request.body()),
             Service::Logs => self.inner().logs(operation, body),
@@ -340,7 +341,7 @@ impl Emulator {
         }
     }
 
-    fn managed_flink(
+    async fn managed_flink(
         &self,
         operation: &str,
         request: &HttpRequest,
@@ -361,7 +362,8 @@ impl Emulator {
             }
         };
         let principal = wire::principal(request.headers());
-        match self.inner().call(operation, fields, principal.as_deref(), age) {
+        let answer = answer_with_code(self.inner(), operation, fields, principal.as_deref(), age).await;
+        match answer {
             Ok(answer) => wire::json_answer(StatusCode::OK, &answer),
             Err(error) => wire::error_answer(Protocol::Json11, 400, error.code, &error.message),
         }
@@ -450,6 +452,26 @@ impl Inner {
     /// What presigned URLs begin with.
     pub(crate) fn public_url(&self) -> String {
         lock(&self.public_url).clone()
+    }
+}
+
+/// Answers a call of kinesisanalyticsv2, and fetches the code that it needs in between, since nothing waits under the lock.
+async fn answer_with_code(
+    inner: &Arc<Inner>,
+    operation: &str,
+    request: &Map<String, Value>,
+    principal: Option<&str>,
+    age: Option<Duration>,
+) -> Answer {
+    let mut fetched = None;
+    loop {
+        match inner.call(operation, request, principal, age, fetched.as_ref()) {
+            Ok(answer) => return answer,
+            Err(Wanted(location)) => {
+                let result = inner.config.code.fetch(&location).await;
+                fetched = Some(Fetched { location, result });
+            }
+        }
     }
 }
 

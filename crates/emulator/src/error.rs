@@ -1,5 +1,7 @@
 //! The service's errors, as its model names them.
 
+use crate::code::LARGEST_CODE_BYTES;
+
 /// An error of kinesisanalyticsv2.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ServiceError {
@@ -63,5 +65,11 @@ impl ServiceError {
         let text = "Please check the role provided or validity of S3 location you provided. We are unable to get the \
                     specified object.";
         Self::invalid_argument(text.to_owned())
+    }
+
+    /// The code is over the service's limit.
+    pub(crate) fn code_too_large() -> Self {
+        let most = LARGEST_CODE_BYTES / (1024 * 1024);
+        Self::invalid_argument(format!("The application code is too large: it may be of at most {most} MiB."))
     }
 }

@@ -53,6 +53,9 @@ struct Stream {
     bytes: usize,
 }
 
+/// Streams of a group, by name.
+type Streams<'a> = Vec<(&'a str, &'a Stream)>;
+
 #[derive(Debug, Clone)]
 struct Event {
     place: Place,
@@ -242,7 +245,7 @@ impl State {
     }
 
     /// The group that a request names, by its name or its ARN, with its streams.
-    fn group<'a>(&'a self, request: &'a Value) -> Result<(&'a str, Vec<(&'a str, &'a Stream)>), Refused> {
+    fn group<'a>(&'a self, request: &'a Value) -> Result<(&'a str, Streams<'a>), Refused> {
         let named = request["logGroupName"].as_str().or_else(|| {
             let identifier = request["logGroupIdentifier"].as_str()?;
             Some(identifier.split_once(":log-group:").map_or(identifier, |(_, group)| group.trim_end_matches(":*")))

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use aws_config::BehaviorVersion;
 use clap::{Args, Parser, Subcommand};
 use clock::Clock;
 use emulator::data_plane::DataPlane;
@@ -27,7 +28,7 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Answer any AWS SDK and the AWS CLI at a local port: kinesisanalyticsv2, Flink's REST API, CloudWatch, SNS,
+    /// Answer any AWS SDK and the AWS CLI at a local port: kinesisanalyticsv2, Flink's REST API, CloudWatch and its Logs, SNS,
     /// EventBridge.
     Serve(Serve),
 }
@@ -43,10 +44,18 @@ struct Serve {
     /// Folder with the applications' code as <bucket>/<key>; a file that changes is a new object version.
     #[arg(long, value_name = "DIR")]
     code_folder: Option<PathBuf>,
+    /// Endpoint of the S3 API that has the applications' code, such as http://127.0.0.1:9000. Credentials and region come
+    /// from where the AWS SDKs look for them.
+    #[arg(long, value_name = "URL", conflicts_with = "code_folder")]
+    code_s3_endpoint: Option<url::Url>,
     /// Run the jobs on a real Apache Flink of this version (1.20, 2.2 or 2.3) instead of simulating them. It is fetched
     /// on first use.
     #[arg(long, value_name = "VERSION")]
     flink: Option<String>,
+    /// File to which the runtime properties of an application are also written when its job is submitted; stock jobs read
+    /// /etc/flink/application_properties.json.
+    #[arg(long, value_name = "FILE", requires = "flink")]
+    flink_properties_file: Option<PathBuf>,
     /// What ids and chance come from.
     #[arg(long, default_value_t = 0)]
     seed: u64,
@@ -59,6 +68,8 @@ enum ServeError {
     Listen { address: SocketAddr, source: std::io::Error },
     #[error(transparent)]
     Code(#[from] emulator::code::CodeFolderError),
+    #[error(transparent)]
+    S3(#[from] emulator::code::S3EndpointError),
     #[error(transparent)]
     Flink(#[from] emulator::flink::FlinkError),
     #[error("cannot go on: {0}")]
@@ -89,13 +100,16 @@ async fn serve(arguments: Serve) -> Result<(), ServeError> {
         None => Arc::new(SimulatedDataPlane::new(clock.clone(), arguments.seed)),
         Some(version) => {
             let versions = vec![version.parse::<FlinkVersion>()?];
-            Arc::new(FlinkDataPlane::launch(FlinkOptions { versions, ..FlinkOptions::default() }).await?)
+            let shared_properties_file = arguments.flink_properties_file.clone();
+            let options = FlinkOptions { versions, shared_properties_file, ..FlinkOptions::default() };
+            Arc::new(FlinkDataPlane::launch(options).await?)
         }
     };
     let kept = tempfile::tempdir()?;
-    let code = match &arguments.code_folder {
-        None => CodeStore::in_memory(),
-        Some(folder) => CodeStore::folder(folder, kept.path())?,
+    let code = match (&arguments.code_folder, arguments.code_s3_endpoint) {
+        (Some(folder), _) => CodeStore::folder(folder, kept.path())?,
+        (None, Some(endpoint)) => CodeStore::s3(endpoint, &aws_config::load_defaults(BehaviorVersion::latest()).await)?,
+        (None, None) => CodeStore::in_memory(),
     };
     let emulator =
         Emulator::new(EmulatorConfig { code, seed: arguments.seed, ..EmulatorConfig::new(clock, data_plane) });

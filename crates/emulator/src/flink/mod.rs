@@ -19,16 +19,20 @@ use reqwest::Client;
 use serde_json::json;
 use tempfile::TempDir;
 
-use self::cluster::{Cluster, Launch};
+use self::cluster::{Cluster, Launch, OnRecord};
 use self::rest::{FlinkRest, Run};
 use self::tools::Tools;
 pub use self::tools::{FlinkVersion, default_tools_directory, job_jars};
-use crate::data_plane::{DataPlane, DataPlaneError, JobMetrics, JobSpec, JobState, RestResponse, SnapshotHandle};
+use crate::data_plane::{
+    DataPlane, DataPlaneError, JobMetrics, JobSpec, JobState, LogRecord, LogSink, RestResponse, SnapshotHandle,
+};
 
 const HOST_JAR: &[u8] = include_bytes!("../../flink-host/flink-host.jar");
 const LOGGING: &str = include_str!("log4j2.properties");
-/// Property that tells a job where its `application_properties.json` is; the service's own place is `/etc/flink`.
+/// System property and environment variable that tell a job where its `application_properties.json` is; the service's own
+/// place is `/etc/flink`.
 const PROPERTIES_FILE_PROPERTY: &str = "application.properties.file";
+const PROPERTIES_FILE_VARIABLE: &str = "APPLICATION_PROPERTIES_FILE";
 
 /// How often a job's metrics are asked for before they count as absent: the first answers after a start are empty.
 const METRICS_ATTEMPTS: u32 = 20;
@@ -55,6 +59,14 @@ pub enum FlinkError {
         /// What was tried.
         what: &'static str,
         /// Why it failed.
+        source: std::io::Error,
+    },
+    /// The file of runtime properties that all applications share cannot be written.
+    #[error("cannot write the runtime properties to {}: {source}", file.display())]
+    SharedProperties {
+        /// The file.
+        file: PathBuf,
+        /// Why it cannot be written.
         source: std::io::Error,
     },
     /// A cluster did not start, or ended.
@@ -97,6 +109,11 @@ pub struct FlinkOptions {
     pub restart_delay: Duration,
     /// Further Flink configuration of every cluster; it wins over what the data plane sets.
     pub configuration: BTreeMap<String, String>,
+    /// Further flags of every cluster's JVM, such as `-Xmx512m`; they win over what the data plane sets.
+    pub jvm_flags: Vec<String>,
+    /// A file that is to hold the runtime properties of the application whose job is submitted, beside the file that each
+    /// application has of its own: `/etc/flink/application_properties.json` for jobs that know no other place.
+    pub shared_properties_file: Option<PathBuf>,
 }
 
 impl Default for FlinkOptions {
@@ -106,8 +123,19 @@ impl Default for FlinkOptions {
             versions: Vec::new(),
             restart_delay: Duration::from_secs(10),
             configuration: BTreeMap::new(),
+            jvm_flags: Vec::new(),
+            shared_properties_file: None,
         }
     }
+}
+
+/// What the cluster of an application costs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClusterFigures {
+    /// From the start of its JVM until its REST API answered.
+    pub ready_after: Duration,
+    /// Memory that its JVM occupies now, in bytes; none where the system does not tell.
+    pub resident_bytes: Option<u64>,
 }
 
 /// Runs jobs on real Flink clusters, one JVM per application.
@@ -120,6 +148,9 @@ pub struct FlinkDataPlane {
     directory: TempDir,
     clusters: AtomicU64,
     applications: Mutex<HashMap<String, Application>>,
+    log: Arc<Mutex<Option<Arc<dyn LogSink>>>>,
+    /// Held while a job reads the properties file that all applications share.
+    submission: tokio::sync::Mutex<()>,
 }
 
 #[derive(Debug, Default)]
@@ -154,6 +185,9 @@ impl FlinkDataPlane {
         std::fs::write(directory.path().join("flink-host.jar"), HOST_JAR).map_err(io)?;
         std::fs::write(directory.path().join("log4j2.properties"), LOGGING).map_err(io)?;
         std::fs::create_dir(directory.path().join("snapshots")).map_err(io)?;
+        if let Some(file) = &options.shared_properties_file {
+            write_shared_properties(file, &BTreeMap::new()).await?;
+        }
         let tools = Tools::new(options.tools_directory.clone());
         for version in &options.versions {
             tools.toolchain(*version).await?;
@@ -165,7 +199,16 @@ impl FlinkDataPlane {
             directory,
             clusters: AtomicU64::new(0),
             applications: Mutex::default(),
+            log: Arc::default(),
+            submission: tokio::sync::Mutex::default(),
         })
+    }
+
+    /// What the cluster of an application's job costs; none when there is no job.
+    pub async fn figures(&self, application: &str) -> Option<ClusterFigures> {
+        let job = self.job(application)?;
+        let resident_bytes = job.cluster.resident_bytes().await;
+        Some(ClusterFigures { ready_after: job.cluster.ready_after(), resident_bytes })
     }
 
     fn applications(&self) -> MutexGuard<'_, HashMap<String, Application>> {
@@ -188,6 +231,37 @@ impl FlinkDataPlane {
         format!("file://{}", self.directory.path().join("snapshots").display())
     }
 
+    /// Where the log of an application's cluster goes.
+    fn on_record(&self, application: &str) -> OnRecord {
+        let (log, application) = (Arc::clone(&self.log), application.to_owned());
+        Arc::new(move |record: LogRecord| {
+            let sink = log.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            if let Some(sink) = sink {
+                sink.write(&application, record);
+            }
+        })
+    }
+
+    /// Submits the job to its cluster; returns its id.
+    async fn submit(&self, spec: &JobSpec, prepared: &Prepared) -> Result<String, FlinkError> {
+        let run = Run {
+            jar: &prepared.jar,
+            parallelism: spec.parallelism,
+            savepoint: spec.restore_from.as_deref(),
+            allow_non_restored_state: spec.allow_non_restored_state,
+        };
+        let flink = self.flink(&prepared.cluster);
+        match &self.options.shared_properties_file {
+            None => flink.run(&run).await,
+            Some(file) => {
+                // A job's main reads the file while it is submitted: no other one may be written meanwhile.
+                let _alone = self.submission.lock().await;
+                write_shared_properties(file, &spec.properties).await?;
+                flink.run(&run).await
+            }
+        }
+    }
+
     /// Starts a cluster for the job and uploads its code.
     async fn make_cluster(&self, spec: &JobSpec) -> Result<Prepared, FlinkError> {
         let toolchain = self.tools.toolchain(FlinkVersion::of_runtime(&spec.runtime)?).await?;
@@ -200,17 +274,18 @@ impl FlinkDataPlane {
         }
         tokio::fs::write(&properties, configuration::application_properties(&spec.properties)).await.map_err(io)?;
         let mut jvm_flags = configuration::jvm_flags(toolchain.java_major, spec.parallelism);
-        let settings: [(&str, &Path); 4] = [
+        let settings: [(&str, &Path); 3] = [
             ("java.io.tmpdir", &directory.join("tmp")),
             ("log4j.configurationFile", &self.directory.path().join("log4j2.properties")),
-            ("log.file", &directory.join("flink.log")),
             (PROPERTIES_FILE_PROPERTY, &properties),
         ];
         jvm_flags.extend(settings.map(|(name, path)| format!("-D{name}={}", path.display())));
+        jvm_flags.extend(self.options.jvm_flags.iter().cloned());
         let host_jar = self.directory.path().join("flink-host.jar");
         let launched = Cluster::launch(Launch {
             toolchain: &toolchain,
             jvm_flags,
+            environment: vec![(PROPERTIES_FILE_VARIABLE, properties)],
             host_jar: &host_jar,
             configuration: configuration::of_cluster(
                 spec,
@@ -220,8 +295,16 @@ impl FlinkDataPlane {
             ),
             slots: spec.parallelism,
             directory: directory.clone(),
+            version: spec.version,
+            on_record: self.on_record(&spec.application),
         });
-        let cluster = Arc::new(launched.await?);
+        let cluster = match launched.await {
+            Ok(cluster) => Arc::new(cluster),
+            Err(error) => {
+                tokio::fs::remove_dir_all(&directory).await.map_err(io)?;
+                return Err(error);
+            }
+        };
         match self.flink(&cluster).upload(&spec.code.content).await {
             Ok(jar) => Ok(Prepared { spec: spec.clone(), cluster, jar }),
             Err(error) => {
@@ -250,9 +333,10 @@ impl FlinkDataPlane {
 
     async fn read_metrics(&self, job: &Job) -> Result<Option<JobMetrics>, FlinkError> {
         let restarts = job.version.restarts_metric();
+        let (up, down) = job.version.time_metrics();
         let path = format!(
             "/jobs/{}/metrics?get={restarts},numberOfFailedCheckpoints,numberOfCompletedCheckpoints,\
-             lastCheckpointDuration,lastCheckpointSize,uptime,downtime",
+             lastCheckpointDuration,lastCheckpointSize,{up},{down}",
             job.id
         );
         let answer = self.flink(&job.cluster).get(&path).await?;
@@ -267,8 +351,8 @@ impl FlinkDataPlane {
             completed_checkpoints: measured("numberOfCompletedCheckpoints"),
             last_checkpoint_duration_ms: measured("lastCheckpointDuration"),
             last_checkpoint_size_bytes: measured("lastCheckpointSize"),
-            uptime_ms: measured("uptime"),
-            downtime_ms: value("downtime").unwrap_or_default(),
+            uptime_ms: measured(up),
+            downtime_ms: value(down).unwrap_or_default(),
         }))
     }
 
@@ -291,6 +375,20 @@ fn same_cluster(one: &JobSpec, other: &JobSpec) -> bool {
         && one.checkpoint_interval == other.checkpoint_interval
         && one.properties == other.properties
         && one.code == other.code
+}
+
+async fn write_shared_properties(
+    file: &Path,
+    properties: &BTreeMap<String, BTreeMap<String, String>>,
+) -> Result<(), FlinkError> {
+    let written = async {
+        if let Some(folder) = file.parent() {
+            tokio::fs::create_dir_all(folder).await?;
+        }
+        tokio::fs::write(file, configuration::application_properties(properties)).await
+    };
+    let failed = |source| FlinkError::SharedProperties { file: file.to_owned(), source };
+    written.await.map_err(failed)
 }
 
 fn unavailable(reason: &str) -> RestResponse {
@@ -322,14 +420,8 @@ impl DataPlane for FlinkDataPlane {
                 self.make_cluster(spec).await?
             }
         };
-        let run = Run {
-            jar: &prepared.jar,
-            parallelism: spec.parallelism,
-            savepoint: spec.restore_from.as_deref(),
-            allow_non_restored_state: spec.allow_non_restored_state,
-        };
         let submitted = match FlinkVersion::of_runtime(&spec.runtime) {
-            Ok(version) => self.flink(&prepared.cluster).run(&run).await.map(|id| (id, version)),
+            Ok(version) => self.submit(spec, &prepared).await.map(|id| (id, version)),
             Err(error) => Err(error),
         };
         match submitted {
@@ -409,6 +501,10 @@ impl DataPlane for FlinkDataPlane {
         {
             tracing::warn!(%error, application, "no TaskManager was lost");
         }
+    }
+
+    fn send_log_to(&self, sink: Arc<dyn LogSink>) {
+        *self.log.lock().unwrap_or_else(PoisonError::into_inner) = Some(sink);
     }
 
     async fn discard_snapshot(&self, snapshot: &SnapshotHandle) {

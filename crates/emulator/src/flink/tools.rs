@@ -67,6 +67,14 @@ impl FlinkVersion {
             Self::V2_2 | Self::V2_3 => "numRestarts",
         }
     }
+
+    /// The metrics of the time that a job has been running, and that it has not.
+    pub(super) fn time_metrics(self) -> (&'static str, &'static str) {
+        match self {
+            Self::V1_20 => ("uptime", "downtime"),
+            Self::V2_2 | Self::V2_3 => ("runningTime", "restartingTime"),
+        }
+    }
 }
 
 impl FromStr for FlinkVersion {
