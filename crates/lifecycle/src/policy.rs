@@ -148,4 +148,51 @@ mod tests {
             assert_eq!(refusals.first().map(|refusal| refusal.field.as_str()), Some(field), "{refusals:?}");
         }
     }
+
+    #[test]
+    fn every_number_has_its_bounds() {
+        type Field = fn(&mut Policy) -> &mut u32;
+        let table: [(&str, u32, u32, Field); 7] = [
+            ("policy.operationTimeoutSeconds", 60, 21_600, |policy| &mut policy.operation_timeout_seconds),
+            ("policy.settleTimeoutSeconds", 60, 43_200, |policy| &mut policy.settle_timeout_seconds),
+            ("policy.settleSeconds", 10, 3_600, |policy| &mut policy.settle_seconds),
+            ("policy.bakeSeconds", 0, 43_200, |policy| &mut policy.bake_seconds),
+            ("policy.evidenceTimeoutSeconds", 60, 21_600, |policy| &mut policy.evidence_timeout_seconds),
+            ("policy.deadlineSeconds", 300, 86_400, |policy| &mut policy.deadline_seconds),
+            ("policy.toleratedRestarts", 0, 1_000, |policy| &mut policy.tolerated_restarts),
+        ];
+        for (field, least, most, number) in table {
+            for (value, is_refused) in
+                [(least.checked_sub(1), true), (Some(least), false), (Some(most), false), (Some(most + 1), true)]
+            {
+                let Some(value) = value else { continue };
+                let mut policy = Policy::default();
+                *number(&mut policy) = value;
+                let bounds = |refusal: &Refusal| refusal.field == field && refusal.problem.contains("out of bounds");
+                assert_eq!(policy.refusals().iter().any(bounds), is_refused, "{field} {value}");
+            }
+        }
+    }
+
+    #[test]
+    fn numbers_have_to_fit_each_other() {
+        let mut policy = Policy { settle_seconds: 61, settle_timeout_seconds: 61, ..Policy::default() };
+        assert_eq!(policy.refusals()[0].field, "policy.settleSeconds");
+        policy.settle_seconds = 60;
+        assert_eq!(policy.refusals(), []);
+        let needed = policy.operation_timeout_seconds + policy.settle_timeout_seconds + policy.bake_seconds;
+        policy.deadline_seconds = needed;
+        assert_eq!(policy.refusals(), []);
+        policy.deadline_seconds = needed - 1;
+        assert_eq!(policy.refusals()[0].field, "policy.deadlineSeconds");
+        for (alarms, is_refused) in [
+            (vec!["a".repeat(255); 100], false),
+            (vec!["a".to_owned(); 101], true),
+            (vec!["a".repeat(256)], true),
+            (vec![String::new()], true),
+        ] {
+            let policy = Policy { alarms, ..Policy::default() };
+            assert_eq!(policy.refusals().iter().any(|refusal| refusal.field == "policy.alarms"), is_refused);
+        }
+    }
 }

@@ -284,3 +284,6 @@ fn flink_version(runtime: &str) -> Option<(u32, u32)> {
     let (major, minor) = runtime.strip_prefix("FLINK-")?.split_once('_')?;
     Some((major.parse().ok()?, minor.parse().ok()?))
 }
+
+#[cfg(test)]
+mod tests;

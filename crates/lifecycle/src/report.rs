@@ -205,3 +205,6 @@ fn next_step(deployment: &Deployment, outcome: Outcome) -> Option<String> {
         )),
     }
 }
+
+#[cfg(test)]
+mod tests;

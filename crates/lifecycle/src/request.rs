@@ -342,6 +342,19 @@ mod tests {
         Request::parse(input).expect_err("should be refused").into_iter().map(|refusal| refusal.field).collect()
     }
 
+    fn many_fields(count: u32) -> Value {
+        (0..count).map(|number| (format!("F{number}"), json!(1))).collect::<Map<_, _>>().into()
+    }
+
+    #[test]
+    fn values_at_their_limits_are_taken() {
+        let request = json!({
+            "application": "a".repeat(128), "update": { "X": many_fields(1_000) }, "reason": "r".repeat(1_000),
+            "restore": { "type": "RESTORE_FROM_CUSTOM_SNAPSHOT", "snapshot": "s".repeat(256) },
+        });
+        assert!(Request::parse(&request).is_ok());
+    }
+
     #[test]
     fn a_minimal_request_gets_the_defaults() {
         let request = Request::parse(&json!({
@@ -406,6 +419,25 @@ mod tests {
             (
                 json!({ "application": "orders", "update": { "RunConfigurationUpdate": {} }, "restore": {} }),
                 "update.RunConfigurationUpdate",
+            ),
+            (json!({ "application": "orders", "update": update, "reason": "r".repeat(1_001) }), "reason"),
+            (
+                json!({
+                    "application": "orders", "update": update,
+                    "restore": { "type": "RESTORE_FROM_CUSTOM_SNAPSHOT", "snapshot": "s".repeat(257) }
+                }),
+                "restore.snapshot",
+            ),
+            (
+                json!({
+                    "application": "orders", "update": update,
+                    "restore": { "type": "RESTORE_FROM_CUSTOM_SNAPSHOT", "snapshot": "" }
+                }),
+                "restore.snapshot",
+            ),
+            (
+                json!({ "application": "orders", "update": { "RuntimeEnvironmentUpdate": "FLINK-1_20", "X": many_fields(4_000) } }),
+                "update",
             ),
             (
                 json!({ "application": "orders", "update": { "RunConfigurationUpdate": { "FlinkRunConfiguration": { "AllowNonRestoredState": 1 } } } }),

@@ -44,8 +44,7 @@ fn metrics(count: u64, last_at: Option<i64>) -> Evidence {
     Evidence { restarts: Some(Ok(restarts)), ..evidence(8, "RUNNING") }
 }
 
-/// The rungs taken, and what follows a failure for each status: READY, STARTING, RUNNING, STOPPING, UPDATING, AUTOSCALING,
-/// FORCE_STOPPING, ROLLING_BACK, ROLLED_BACK, MAINTENANCE, DELETING, and a status that nobody knows.
+/// The rungs taken, and what follows a failure for each status, in the order of [`statuses`].
 fn ladder() -> [(&'static [Rung], [&'static str; 12]); 9] {
     use Rung::{ForceStop, PutBack, RollBack, StartBack, SystemRollback};
     let after_a_rollback = [

@@ -1,0 +1,263 @@
+use serde_json::json;
+
+use super::*;
+use crate::fixtures::{alarm, application, at, goes_on, request, snapshot};
+
+fn look(status: &str) -> PreflightLook {
+    PreflightLook {
+        application: Some(application(7, status)),
+        detail: json!({ "RuntimeEnvironment": "FLINK-1_19" }),
+        snapshots: vec![snapshot("new", "READY", 7, -10), snapshot("old", "READY", 6, -90)],
+        alarms: vec![alarm("lag", false), alarm("old", true)],
+    }
+}
+
+fn prepared(fields: &Value, look: &PreflightLook, now: i64) -> (Deployment, Preflight) {
+    let request = request(fields);
+    let mut deployment = Deployment::new(&request, "run-1", at(0));
+    let preflight = prepare(&mut deployment, &request, look, at(now));
+    (deployment, preflight)
+}
+
+/// Field and problem of each refusal; empty when nothing is refused.
+fn refused(fields: &Value, look: &PreflightLook, now: i64) -> Vec<(String, String)> {
+    let (deployment, preflight) = prepared(fields, look, now);
+    assert_eq!(preflight, Preflight::GoOn);
+    let Some(report) = deployment.report else { return Vec::new() };
+    assert_eq!((report.outcome, deployment.next), (Outcome::Refused, Next::Notify));
+    assert!(report.refusals.iter().all(|refusal| !refusal.cure.is_empty()));
+    report.refusals.into_iter().map(|refusal| (refusal.field, refusal.problem)).collect()
+}
+
+fn skip() -> Value {
+    json!({ "start": true, "restore": { "type": "SKIP_RESTORE_FROM_SNAPSHOT" } })
+}
+
+#[test]
+fn the_baseline_is_noted_before_anything_is_touched() {
+    let (deployment, preflight) = prepared(&json!({ "policy": { "alarms": ["lag", "old"] } }), &look("RUNNING"), 5);
+    assert_eq!((preflight, goes_on(&deployment).as_str()), (Preflight::GoOn, "Submit 0"));
+    let expected = Baseline {
+        version: 7,
+        status: ApplicationStatus::Running,
+        runtime: "FLINK-1_20".into(),
+        code: None,
+        snapshot: Some("new".into()),
+        raised_alarms: vec!["old".into()],
+    };
+    assert_eq!(deployment.baseline, Some(expected));
+    assert_eq!((deployment.version, deployment.taken), (7, vec![Rung::Update]));
+}
+
+#[test]
+fn what_cannot_be_carried_out_is_refused_by_field() {
+    let with = |change: fn(&mut PreflightLook)| {
+        let mut look = look("RUNNING");
+        change(&mut look);
+        look
+    };
+    let of = |change: fn(&mut crate::evidence::Application)| {
+        let mut look = look("RUNNING");
+        change(look.application.as_mut().unwrap());
+        look
+    };
+    let custom = |name: &str| json!({ "restore": { "type": "RESTORE_FROM_CUSTOM_SNAPSHOT", "snapshot": name } });
+    let half = || with(|look| look.snapshots.push(snapshot("half", "CREATING", 7, 0)));
+    let none = json!({});
+    let table = [
+        (none.clone(), with(|look| look.application = None), "application", "there is no application orders"),
+        (none.clone(), look("DELETING"), "application", "there is no application orders"),
+        (none.clone(), look("HIBERNATING"), "application", "orders has the status HIBERNATING"),
+        (none.clone(), of(|application| application.runtime = "SQL-1_0".into()), "application", "orders runs SQL-1_0"),
+        (
+            none.clone(),
+            of(|application| application.runtime = "ZEPPELIN-FLINK-3_0".into()),
+            "application",
+            "orders runs ZEPPELIN-FLINK-3_0",
+        ),
+        (
+            none.clone(),
+            of(|application| application.runtime = "FLINK-2_2".into()),
+            "update.RuntimeEnvironmentUpdate",
+            "FLINK-1_20 is older",
+        ),
+        (
+            none.clone(),
+            of(|application| application.runtime = "FLINK-1_100".into()),
+            "update.RuntimeEnvironmentUpdate",
+            "FLINK-1_20 is older",
+        ),
+        (
+            none,
+            of(|application| application.snapshots_enabled = false),
+            "restore.type",
+            "orders has snapshots disabled",
+        ),
+        (custom("ghost"), look("RUNNING"), "restore.snapshot", "orders has no snapshot ghost"),
+        (custom("half"), half(), "restore.snapshot", "the snapshot half is CREATING"),
+        (
+            json!({ "start": true }),
+            with(|look| {
+                look.application.as_mut().unwrap().status = ApplicationStatus::Ready;
+                look.snapshots.clear();
+            }),
+            "restore.type",
+            "orders has no READY snapshot",
+        ),
+        (
+            json!({ "policy": { "preDeploySnapshot": true }, "restore": { "type": "SKIP_RESTORE_FROM_SNAPSHOT" } }),
+            of(|application| application.snapshots_enabled = false),
+            "policy.preDeploySnapshot",
+            "orders has snapshots disabled",
+        ),
+    ];
+    for (fields, look, field, problem) in table {
+        let refusals = refused(&fields, &look, 0);
+        let [(name, told)] = refusals.as_slice() else { panic!("{problem}: {refusals:?}") };
+        assert_eq!(name, field);
+        assert!(told.starts_with(problem), "{told}");
+    }
+}
+
+#[test]
+fn what_can_be_carried_out_is_not_refused() {
+    let none = || json!({});
+    let stopped_without = |fields: Value| {
+        let mut look = look("READY");
+        look.snapshots.clear();
+        (fields, look)
+    };
+    let mut disabled = look("RUNNING");
+    disabled.application.as_mut().unwrap().snapshots_enabled = false;
+    let mut same_runtime = look("RUNNING");
+    same_runtime.application.as_mut().unwrap().runtime = "FLINK-1_20".into();
+    let mut odd_runtime = look("RUNNING");
+    odd_runtime.application.as_mut().unwrap().runtime = "FLINK-next".into();
+    let mut scaling = look("AUTOSCALING");
+    scaling.snapshots.clear();
+    let custom = json!({ "restore": { "type": "RESTORE_FROM_CUSTOM_SNAPSHOT", "snapshot": "old" } });
+    let table = [
+        (none(), look("RUNNING")),
+        (none(), look("ROLLED_BACK")),
+        (none(), same_runtime),
+        (none(), odd_runtime),
+        (custom, look("RUNNING")),
+        (skip(), disabled),
+        // It stays stopped, or begins without state on purpose.
+        stopped_without(none()),
+        stopped_without(skip()),
+        // It runs once it is at rest, and needs no snapshot to be started from.
+        (json!({ "start": true }), scaling),
+    ];
+    for (fields, look) in table {
+        assert_eq!(refused(&fields, &look, 0), [], "{fields} {:?}", look.application);
+    }
+}
+
+#[test]
+fn an_application_at_work_is_waited_for_and_then_refused() {
+    for status in ["STARTING", "STOPPING", "UPDATING", "AUTOSCALING", "FORCE_STOPPING", "ROLLING_BACK", "MAINTENANCE"] {
+        for now in [0, 1_799] {
+            let (deployment, _) = prepared(&json!({}), &look(status), now);
+            assert_eq!(goes_on(&deployment), "WaitToPrepare 30", "{status}");
+            assert_eq!(deployment.taken, []);
+        }
+        let [(field, problem)] = refused(&json!({}), &look(status), 1_800).try_into().unwrap();
+        assert_eq!((field, problem), ("application".into(), format!("orders is still {status} after 1800 s")));
+    }
+}
+
+#[test]
+fn what_is_in_effect_already_is_no_change() {
+    let in_effect = |status| PreflightLook { detail: json!({ "RuntimeEnvironment": "FLINK-1_20" }), ..look(status) };
+    let table = [
+        ("RUNNING", json!({}), "end NoChange: alreadyInEffect"),
+        ("RUNNING", json!({ "start": true }), "end NoChange: alreadyInEffect"),
+        ("READY", json!({}), "end NoChange: alreadyInEffect"),
+        ("READY", json!({ "start": true }), "Submit 0"),
+    ];
+    for (status, fields, expected) in table {
+        let (deployment, _) = prepared(&fields, &in_effect(status), 0);
+        assert_eq!(goes_on(&deployment), expected, "{status} {fields}");
+        let rungs: &[Rung] = if expected == "Submit 0" { &[Rung::Start] } else { &[] };
+        assert_eq!(deployment.taken, rungs);
+    }
+}
+
+#[test]
+fn a_newer_change_made_while_this_one_waited_wins() {
+    let request = request(&json!({}));
+    let mut deployment = Deployment::new(&request, "run-1", at(0));
+    prepare(&mut deployment, &request, &look("UPDATING"), at(0));
+    let mut newer = look("RUNNING");
+    newer.application.as_mut().unwrap().version = 8;
+    prepare(&mut deployment, &request, &newer, at(30));
+    assert_eq!(goes_on(&deployment), "end Superseded: versionChanged");
+}
+
+#[test]
+fn a_snapshot_is_taken_once_and_waited_for() {
+    let fields = json!({ "policy": { "preDeploySnapshot": true } });
+    let take = || Preflight::TakeSnapshot("pre-deploy-run-1".into());
+    let table = [
+        (None, 0, take(), "WaitToPrepare 15"),
+        (Some("CREATING"), 15, Preflight::GoOn, "WaitToPrepare 15"),
+        (Some("DELETING"), 15, Preflight::GoOn, "WaitToPrepare 15"),
+        (Some("CREATING"), 1_799, Preflight::GoOn, "WaitToPrepare 15"),
+        (Some("READY"), 1_800, Preflight::GoOn, "Submit 0"),
+        (Some("CREATING"), 1_800, Preflight::GoOn, "policy.preDeploySnapshot"),
+        (None, 1_800, Preflight::GoOn, "policy.preDeploySnapshot"),
+        (Some("FAILED"), 15, Preflight::GoOn, "policy.preDeploySnapshot"),
+    ];
+    for (status, now, preflight, expected) in table {
+        let mut look = look("RUNNING");
+        look.snapshots.extend(status.map(|status| snapshot("pre-deploy-run-1", status, 7, 0)));
+        let (deployment, told) = prepared(&fields, &look, now);
+        assert_eq!(told, preflight, "{status:?} {now}");
+        match &deployment.report {
+            None => assert_eq!(goes_on(&deployment), expected, "{status:?} {now}"),
+            Some(report) => assert_eq!(report.refusals[0].field, expected, "{status:?} {now}"),
+        }
+    }
+    let (deployment, told) = prepared(&fields, &look("READY"), 0);
+    assert_eq!(
+        (told, goes_on(&deployment).as_str()),
+        (Preflight::GoOn, "Submit 0"),
+        "a stopped job has no state to take"
+    );
+}
+
+#[test]
+fn a_snapshots_name_is_one_that_the_service_takes() {
+    assert_eq!(pre_deploy_snapshot_name("a1_b.c-d"), "pre-deploy-a1_b.c-d");
+    assert_eq!(pre_deploy_snapshot_name("a:b c/ü"), "pre-deploy-a-b-c--");
+}
+
+#[test]
+fn a_role_that_is_new_is_tried_three_times() {
+    let mut deployment = crate::fixtures::due(&json!({}), "RUNNING");
+    for _ in 0..2 {
+        refuse_update(&mut deployment, RefusedFor::RoleOrCode, "check the role", at(1));
+        assert_eq!(goes_on(&deployment), "Bake 15");
+    }
+    refuse_update(&mut deployment, RefusedFor::RoleOrCode, "check the role", at(31));
+    let code = "update.ApplicationConfigurationUpdate.ApplicationCodeConfigurationUpdate.CodeContentUpdate";
+    assert_eq!(deployment.report.unwrap().refusals[0].field, code);
+    for (refused_for, field) in [(RefusedFor::Code, code), (RefusedFor::Other, "update")] {
+        let mut deployment = crate::fixtures::due(&json!({}), "RUNNING");
+        refuse_update(&mut deployment, refused_for, "not this", at(1));
+        let report = deployment.report.unwrap();
+        assert_eq!((report.outcome, report.refusals[0].field.as_str()), (Outcome::Refused, field));
+        assert!(report.summary.contains("the service refused it: not this"), "{}", report.summary);
+    }
+}
+
+#[test]
+fn the_other_refusals_name_their_fields() {
+    assert_eq!(no_such_alarm("there is no alarm lag").field, "policy.alarms");
+    let mut deployment = crate::fixtures::due(&json!({ "reason": "ticket 5" }), "RUNNING");
+    refuse_snapshot(&mut deployment, "LimitExceeded", at(1));
+    let report = deployment.report.unwrap();
+    assert_eq!(report.refusals[0].field, "policy.preDeploySnapshot");
+    assert_eq!(report.reason.as_deref(), Some("ticket 5"));
+}
