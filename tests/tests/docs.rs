@@ -72,7 +72,7 @@ fn blocks(page: &str, language: &str) -> Vec<String> {
 }
 
 #[test]
-fn the_policys_fields_defaults_and_bounds_are_told() {
+fn every_field_of_the_policy_is_told_with_its_default_and_bounds() {
     let rows = rows(&page("README.md"));
     let Value::Object(defaults) = serde_json::to_value(Policy::default()).unwrap() else { panic!("not an object") };
     for (field, default) in defaults {
@@ -101,7 +101,7 @@ fn is_in_bounds(field: &str, value: u64) -> bool {
 }
 
 #[test]
-fn the_requests_fields_are_told_with_their_defaults() {
+fn every_field_of_the_request_is_told_with_its_default() {
     let rows = rows(&page("README.md"));
     let update = json!({ "RuntimeEnvironmentUpdate": "FLINK-1_20" });
     let fields = [
