@@ -43,6 +43,7 @@ mod tests {
     use super::*;
     use crate::deployment::Baseline;
     use crate::evidence::Unreadable;
+    use crate::fixtures::application;
     use crate::request::Request;
     use crate::status::OperationStatus;
 
@@ -62,18 +63,6 @@ mod tests {
         deployment
     }
 
-    fn application(status: &str) -> Observed<Option<Application>> {
-        Ok(Some(Application {
-            version: 2,
-            status: status.into(),
-            runtime: "FLINK-1_20".into(),
-            snapshots_enabled: true,
-            system_rollback_enabled: false,
-            checkpointing_enabled: true,
-            code: None,
-        }))
-    }
-
     #[test]
     fn asked_only_where_a_stop_may_be_a_persons() {
         let cases = [
@@ -86,12 +75,12 @@ mod tests {
             ("READY", Rung::Start, "READY", false),
         ];
         for (was, rung, status, expected) in cases {
-            let asked = may_be_stopped_by_someone(&failing(was, rung), &application(status));
+            let asked = may_be_stopped_by_someone(&failing(was, rung), &Ok(Some(application(2, status))));
             assert_eq!(asked, expected, "{was} {rung:?} {status}");
         }
         let mut begun = failing("READY", Rung::Start);
         begun.begin(Some("start".into()), None, Timestamp::UNIX_EPOCH);
-        assert!(may_be_stopped_by_someone(&begun, &application("READY")));
+        assert!(may_be_stopped_by_someone(&begun, &Ok(Some(application(2, "READY")))));
     }
 
     #[test]
