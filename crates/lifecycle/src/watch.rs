@@ -325,7 +325,6 @@ fn running_job_verdict(
         return Verdict::progressing(running).and(Some(steady));
     }
     watch.healthy_at = Some(now);
-    watch.settling_since = now;
     watch.restarts_explained = watch.restarts_explained.max(watch.restarts);
     Verdict::healthy(running).and(job.completed_checkpoints.map(|completed| Reason::Checkpoints { completed }))
 }

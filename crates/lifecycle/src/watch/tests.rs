@@ -227,6 +227,15 @@ fn a_job_becomes_healthy_by_looks_over_the_settle_time() {
 }
 
 #[test]
+fn one_good_look_is_not_enough_however_short_the_settle_time() {
+    let mut deployment = watched(&json!({}));
+    deployment.policy.settle_seconds = 0;
+    let deployment = after_looks(deployment, &[(10, 0)]);
+    assert_eq!(judged(&deployment), "Progressing: tasksRunning steadyFor");
+    assert_eq!(judged(&after_looks(deployment, &[(20, 0)])), "Healthy: tasksRunning checkpoints");
+}
+
+#[test]
 fn a_job_is_judged_by_its_state_and_its_tasks() {
     let all = Tasks { total: 4, running: 4, ..Tasks::default() };
     let none = Tasks { total: 4, waiting: 4, ..Tasks::default() };
