@@ -58,6 +58,7 @@ fn change(input: Value, outcome: Outcome, calls: &[&'static str]) -> Planned {
 }
 
 /// A deployment of this change of the application's configuration.
+#[expect(clippy::needless_pass_by_value, reason = "scenarios read better without a reference at each literal")]
 fn configure(update: Value, outcome: Outcome, calls: &[&'static str]) -> Planned {
     change(json!({ "update": { "ApplicationConfigurationUpdate": update } }), outcome, calls)
 }

@@ -384,7 +384,7 @@ async fn happen(world: &World, application: &str, happening: &Happening) -> Resu
         Happening::Fault(fault) => emulator.inject(fault.clone()),
         Happening::NoFaults => emulator.clear_faults(),
         Happening::Maintenance(seconds) => {
-            emulator.maintenance(application, Duration::from_secs(*seconds)).map_err(|error| error.to_string())?
+            emulator.maintenance(application, Duration::from_secs(*seconds)).map_err(|error| error.to_string())?;
         }
         Happening::Autoscale(parallelism) => {
             emulator.autoscale(application, *parallelism).map_err(|error| error.to_string())?;

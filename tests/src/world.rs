@@ -58,6 +58,7 @@ pub fn deploy_machine() -> StateMachine {
 
 /// An application as a scenario finds it.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of the application's own")]
 pub struct App {
     /// Its name.
     pub name: &'static str,
@@ -383,7 +384,7 @@ impl TaskHandler for Crashing {
             }
             Some(CrashKind::HangsAfter) => {
                 self.functions.invoke(function_name, payload).await?;
-                std::future::pending().await
+                std::future::pending::<()>().await;
             }
         }
         Err(TaskError {

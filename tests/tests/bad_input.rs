@@ -1,6 +1,8 @@
 //! Bad input: each mistake is refused by the field and with a cure, before anything is touched. Those that the issue names
 //! are scenarios (`tests/src/catalogue/refusals.rs`); the table here holds all of them together, and more of the kind.
 
+#![expect(clippy::unwrap_used, reason = "a test that panics has failed")]
+
 use lifecycle::report::Outcome;
 use scenarios::catalogue::scenario;
 use scenarios::scenario::{Planned, Run, Scenario};

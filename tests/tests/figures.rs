@@ -1,6 +1,8 @@
 //! The figures to reach, counted and in virtual time: what a deployment costs, how soon a bad change is found out, and
 //! that patience is never taken for success, nor a hiccup for a failure, wherever the looks happen to fall.
 
+#![expect(clippy::unwrap_used, reason = "a test that panics has failed")]
+
 use std::time::Duration;
 
 use emulator::record::Event;

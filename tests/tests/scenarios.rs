@@ -1,5 +1,7 @@
 //! Every scenario of the catalogue, in virtual time: its outcome, its changing calls in order, and the nine safety rules.
 
+#![expect(clippy::unwrap_used, reason = "a test that panics has failed")]
+
 use lifecycle::report::Outcome;
 use scenarios::catalogue::{catalogue, scenario};
 use scenarios::scenario::{Crash, CrashKind, Run, Scenario, calls_of};
@@ -81,6 +83,7 @@ scenarios! {
     fails_within_a_long_bake,
     restore_that_never_ends,
     failing_checkpoints,
+    checkpoints_fail_in_the_bake,
     failing_checkpoints_allowed,
     policy_hold,
     policy_hold_and_healthy,
@@ -94,6 +97,7 @@ scenarios! {
     system_rollback_fails,
     system_rollback_does_not_see_a_crash_loop,
     update_never_ends,
+    slow_snapshot,
     update_fails,
     rollback_rejected,
     rollback_rejected_without_a_snapshot,
@@ -130,11 +134,13 @@ scenarios! {
     somebody_forces_a_stop,
     somebody_stops_a_crash_loop,
     somebody_deletes_it,
+    somebody_deletes_it_after_the_update,
     somebody_deletes_it_as_it_settles,
     alarm,
     alarm_before,
     alarm_unknown,
     newest_wins,
+    two_at_the_same_instant,
     newest_wins_in_the_bake,
     newest_waits,
     three_at_once,

@@ -91,7 +91,7 @@ fn service() -> Vec<Scenario> {
             .when(0, fault("*", Effect::Delay(Duration::from_secs(4)), Occurrences::Always))
             .deploy(good()),
         Scenario::new("stale-reads", "The service tells what was true a minute ago; an older version is no newer one.")
-            .when(30, describe(Effect::StaleRead(Duration::from_secs(60)), Occurrences::First(6)))
+            .when(30, describe(Effect::StaleRead(Duration::from_mins(1)), Occurrences::First(6)))
             .deploy(good()),
         Scenario::new("service-down", "The service answers 500 for some minutes, in the middle of the update.")
             .when(30, fault("*", error("InternalFailure", 500), Occurrences::Always))
@@ -172,7 +172,7 @@ fn throttling() -> Vec<Scenario> {
     ]
 }
 
-/// All steps go by the clock of Step Functions; only what CloudWatch writes into its data points is another's. Both are
+/// All steps go by the clock of Step Functions; only what `CloudWatch` writes into its data points is another's. Both are
 /// AWS's own, so that half a minute is more than they ever differ.
 fn clocks() -> Vec<Scenario> {
     let skewed = |mut planned: Planned, seconds| {

@@ -76,6 +76,11 @@ pub(super) fn scenarios() -> Vec<Scenario> {
             .deploy(rolled_back(JobFault::SlowRestore { seconds: 20_000 }.into())),
         Scenario::new("failing-checkpoints", "Every task runs, but no checkpoint ever completes: not healthy.")
             .deploy(rolled_back(JobFault::FailingCheckpoints { from_seconds: 0 }.into())),
+        Scenario::new(
+            "checkpoints-fail-in-the-bake",
+            "One checkpoint completes, later ones fail, and the job goes on: the bake looks at restarts, so it is accepted.",
+        )
+        .deploy(code(JobFault::FailingCheckpoints { from_seconds: 100 }, Deployed, &[UPDATE])),
         Scenario::new("failing-checkpoints-allowed", "The same where the policy does not ask for a checkpoint.").deploy(
             code(JobFault::FailingCheckpoints { from_seconds: 0 }, Deployed, &[UPDATE])
                 .with("policy", json!({ "requireCheckpoint": false })),

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::{
     FORCE, FORCE_REFUSED, ROLLBACK, ROLLBACK_REFUSED, START, UPDATE, UPDATE_REFUSED, bad, code, configure, crash_loop,
-    error, fault, going_live::same_key, main_throws,
+    error, fault, going_live::same_key, good, main_throws,
 };
 use crate::scenario::{Happening, Planned, Scenario};
 use crate::world::App;
@@ -85,6 +85,12 @@ fn rungs() -> Vec<Scenario> {
         Scenario::new("update-never-ends", "The update hangs: after its time-out it is rolled back.")
             .when(0, hangs("UpdateApplication"))
             .deploy(code(Behaviour::healthy(), RolledBack, &[UPDATE, ROLLBACK])),
+        Scenario::new(
+            "slow-snapshot",
+            "The snapshot that the update takes of the old job takes twelve minutes: waited for.",
+        )
+        .of(App { behaviour: JobFault::SlowSnapshot { seconds: 700 }.into(), ..App::default() })
+        .deploy(good()),
         Scenario::new("update-fails", "The service fails the update and stops the application: put back and started.")
             .when(0, fault("UpdateApplication", Effect::OperationFails("injected".to_owned()), Occurrences::First(1)))
             .deploy(code(Behaviour::healthy(), Restored, &[UPDATE, UPDATE, START])),

@@ -115,6 +115,14 @@ fn people() -> Vec<Scenario> {
             .when(250, by_hand("DeleteApplication", json!({})))
             .deploy(code(Behaviour::healthy(), NeedsAttention, &[UPDATE])),
         Scenario::new(
+            "somebody-deletes-it-after-the-update",
+            "Somebody deletes a stopped application right after its update.",
+        )
+        .when(0, stop())
+        .when(0, Happening::Rest)
+        .when(4, by_hand("DeleteApplication", json!({})))
+        .deploy(code(Behaviour::healthy(), NeedsAttention, &[UPDATE])),
+        Scenario::new(
             "somebody-deletes-it-as-it-settles",
             "Somebody deletes the application before its job is steady.",
         )
@@ -144,6 +152,12 @@ fn other_deployments() -> Vec<Scenario> {
         Scenario::new("newest-wins", "A second deployment arrives while the first is watched: the newest wins.")
             .deploy(superseded())
             .deploy(good().at(130)),
+        Scenario::new(
+            "two-at-the-same-instant",
+            "Two deployments begin at the same instant: the service takes one update, and the other deployment gives way.",
+        )
+        .deploy(good())
+        .deploy(code(Behaviour::healthy(), Superseded, &[UPDATE_REFUSED])),
         Scenario::new("newest-wins-in-the-bake", "A second deployment arrives during the first one's bake.")
             .deploy(superseded())
             .deploy(good().at(300)),
