@@ -250,6 +250,10 @@ impl<'scenario> Narrator<'scenario> {
     pub fn status(&mut self, now: Timestamp) -> Option<Line> {
         self.beats += 1;
         let spinner = SPINNER[self.beats % SPINNER.len()];
+        if self.tellings.is_empty() {
+            let text = format!("{} is created and runs for a while …", self.scenario.app.name);
+            return Some(Line::new().and(Style::Step, format!(" {spinner} ")).and(Style::Faint, text));
+        }
         let speaker = self.speaker.as_ref().and_then(|speaker| self.tellings.get(speaker));
         let is_live = |telling: &&Telling| !matches!(telling.now, Now::Ended);
         let telling = speaker.filter(is_live).or_else(|| self.tellings.values().find(is_live))?;
@@ -447,4 +451,111 @@ fn lines_of_wait(text: &str) -> Vec<Line> {
 pub fn indented(column: usize, style: Style, text: &str) -> Vec<Line> {
     let indent = " ".repeat(column);
     wrap(text, COLUMNS - column).into_iter().map(|text| Line::new().and(style, format!("{indent}{text}"))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use asl::{Event, TaskHandler};
+
+    use super::*;
+    use crate::catalogue::scenario;
+    use crate::scenario::Logs;
+    use crate::world::{Stage, World};
+
+    /// Handlers in the process, and news for the narrator.
+    #[derive(Default)]
+    struct Listening(Mutex<Vec<News>>);
+
+    impl Stage for Listening {
+        fn functions(&self, world: &World, execution: &str) -> Arc<dyn TaskHandler> {
+            Arc::new(world.functions(execution))
+        }
+
+        fn observe(&self, event: &Event<'_>) {
+            self.0.lock().unwrap().extend(News::of(event));
+        }
+
+        fn happens(&self, happening: &Happening, world: &World) {
+            let what = happening.clone();
+            self.0.lock().unwrap().push(News::Happening { at: world.clock.now(), what });
+        }
+    }
+
+    /// What is told of a scenario.
+    fn told(scenario: &Scenario) -> Vec<String> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+        let stage = Arc::new(Listening::default());
+        let run = runtime.block_on(async {
+            let emulator = World::new(1).emulator;
+            scenario.play(World::on(stage.clone(), emulator, 1), &Logs::default()).await.unwrap()
+        });
+        let news = stage.0.lock().unwrap();
+        let mut narrator = Narrator::new(scenario);
+        news.iter()
+            .flat_map(|news| narrator.tell(news, |execution| Effort::of(&run.record, execution)))
+            .map(|line| line.plain())
+            .collect()
+    }
+
+    /// One of each kind: all of them would take as long as running them.
+    const KINDS: [&str; 16] = [
+        "healthy-then-crash-loop",
+        "property-change",
+        "stopped-and-the-change-crash-loops",
+        "pre-deploy-snapshot",
+        "system-rollback",
+        "update-never-ends",
+        "rollback-rejected",
+        "policy-hold",
+        "newest-wins",
+        "flink-never-readable",
+        "throttling-everywhere",
+        "clock-ahead",
+        "every-lambda-dies-before",
+        "aborted-and-redriven",
+        "unknown-field",
+        "wrong-type",
+    ];
+
+    #[test]
+    fn scenarios_are_told_within_80_columns_and_to_their_end() {
+        for scenario in KINDS.map(|name| scenario(name).unwrap()) {
+            let lines = told(&scenario);
+            let name = scenario.name;
+            for line in &lines {
+                assert!(line.chars().count() <= COLUMNS, "{name}: {line}");
+                assert!(!line.contains("Some(") && !line.contains('\u{1b}'), "{name}: {line}");
+            }
+            for outcome in scenario.deployments.iter().filter_map(|planned| planned.outcome) {
+                let outcome = outcome.to_string();
+                assert!(lines.iter().any(|line| line.trim().ends_with(&outcome)), "{name}: no {outcome} in {lines:#?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_rollback_is_told_step_by_step() {
+        let lines = told(&scenario("crash-loop-in-open").unwrap());
+        let steps: Vec<&str> = lines
+            .iter()
+            .filter(|line| line.chars().nth(3) == Some(':'))
+            .map(|line| line.get(8..TEXT_COLUMN - 2).unwrap().trim())
+            .collect();
+        let before = ["prepare", "update", "check operation", "check operation", "check subtasks", "check subtasks"];
+        let after = ["decide", "roll back", "check operation", "check operation", "check subtasks", "check subtasks"];
+        assert_eq!(steps.get(..6).unwrap(), before, "{lines:#?}");
+        assert_eq!(steps.get(6..12).unwrap(), after, "{lines:#?}");
+        let at = |text: &str| lines.iter().position(|line| line.contains(text));
+        assert!(at("→ roll back").unwrap() > at("3 restarts, 2 are tolerated").unwrap(), "{lines:#?}");
+        assert_eq!(lines.iter().filter(|line| line.contains("✖")).count(), 1, "{lines:#?}");
+    }
+
+    #[test]
+    fn a_look_that_shows_nothing_new_is_not_told_again() {
+        let lines = told(&scenario("update-never-ends").unwrap());
+        let looks = lines.iter().filter(|line| line.contains("UpdateApplication is in progress")).count();
+        assert_eq!(looks, 1, "{lines:#?}");
+    }
 }

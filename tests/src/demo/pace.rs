@@ -10,7 +10,9 @@ use clock::Clock;
 pub struct Speeds {
     /// Before the first deployment: the application is created and runs for a while.
     pub before: u32,
-    /// While a deployment waits.
+    /// While a deployment waits for an operation of the service.
+    pub operation: u32,
+    /// While it waits for anything else.
     pub waiting: u32,
     /// While no deployment is under way.
     pub between: u32,
@@ -28,6 +30,7 @@ struct State {
     speeds: Speeds,
     hurry: u32,
     has_begun: bool,
+    is_operation: bool,
     deployments: usize,
     invocations: usize,
 }
@@ -35,7 +38,7 @@ struct State {
 impl Pace {
     /// Sets the speed of `clock` from now on.
     pub fn new(clock: Clock, speeds: Speeds) -> Self {
-        let state = State { speeds, hurry: 1, has_begun: false, deployments: 0, invocations: 0 };
+        let state = State { speeds, hurry: 1, has_begun: false, is_operation: false, deployments: 0, invocations: 0 };
         let pace = Self { clock, state: Mutex::new(state) };
         pace.change(|_| {});
         pace
@@ -52,6 +55,11 @@ impl Pace {
     /// A deployment ended.
     pub fn deployment_ended(&self) {
         self.change(|state| state.deployments = state.deployments.saturating_sub(1));
+    }
+
+    /// A deployment waits, for an operation of the service or for something else.
+    pub fn deployment_waits(&self, for_operation: bool) {
+        self.change(|state| state.is_operation = for_operation);
     }
 
     /// A Lambda is at work until the guard is dropped.
@@ -71,7 +79,10 @@ impl Pace {
         let speeds = state.speeds;
         self.clock.set_speed(match &*state {
             State { invocations: 1.., .. } => 1,
-            State { deployments: 1.., hurry, .. } => speeds.waiting.saturating_mul(*hurry).min(speeds.between),
+            State { deployments: 1.., hurry, is_operation, .. } => {
+                let speed = if *is_operation { speeds.operation } else { speeds.waiting };
+                speed.saturating_mul(*hurry).min(speeds.between)
+            }
             State { has_begun: true, .. } => speeds.between,
             _ => speeds.before,
         });
@@ -100,10 +111,14 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn the_clock_slows_down_for_lambdas_and_for_those_who_watch() {
         let clock = Clock::starting_at(noon(), 1);
-        let pace = Arc::new(Pace::new(clock.clone(), Speeds { before: 100, waiting: 50, between: 1000 }));
+        let pace =
+            Arc::new(Pace::new(clock.clone(), Speeds { before: 100, operation: 20, waiting: 50, between: 1_000 }));
         assert_eq!(clock.speed(), 100);
         pace.deployment_began();
         assert_eq!(clock.speed(), 50);
+        pace.deployment_waits(true);
+        assert_eq!(clock.speed(), 20);
+        pace.deployment_waits(false);
         let (one, other) = (pace.invocation(), pace.invocation());
         assert_eq!(clock.speed(), 1);
         drop(one);
@@ -112,8 +127,9 @@ mod tests {
         pace.hurry(4);
         assert_eq!(clock.speed(), 200);
         pace.hurry(40);
-        assert_eq!(clock.speed(), 1000);
+        assert_eq!(clock.speed(), 1_000);
+        pace.hurry(1);
         pace.deployment_ended();
-        assert_eq!(clock.speed(), 1000);
+        assert_eq!(clock.speed(), 1_000);
     }
 }

@@ -10,7 +10,7 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use super::arguments::{Arguments, Misuse};
 use super::flink::{BAKE_SECONDS, RealFlink, RealFlinkError, SETTLE_SECONDS};
-use super::line::{COLUMNS, Line, Style};
+use super::line::{COLUMNS, Line, Style, wrap};
 use super::narrator::{Narrator, indented};
 use super::news::News;
 use super::pace::Speeds;
@@ -31,6 +31,11 @@ const MOST_DOUBLINGS: u32 = 5;
 const FAST: u32 = 1_000;
 /// The same while a real Flink starts, which takes its own time.
 const FAST_FOR_FLINK: u32 = 60;
+/// Speed while an operation is waited for that is a real Flink's: the first look comes when it would be done on AWS, which
+/// is late here.
+const OPERATION_ON_FLINK: u32 = 6;
+/// Columns of the names in the list.
+const LISTED_COLUMNS: usize = 27;
 const WATCHED: u32 = 50;
 const UNWATCHED: u32 = 200;
 
@@ -82,18 +87,22 @@ pub enum DemoError {
     Io(#[from] io::Error),
 }
 
-/// The list of scenarios, aligned.
-pub fn list(scenarios: &[Scenario]) -> Vec<Line> {
-    let longest = scenarios.iter().map(|scenario| scenario.name.len()).max().unwrap_or_default();
+/// The list of scenarios, aligned: within a terminal's columns where it goes to one, else a line each, for other programs.
+pub fn list(scenarios: &[Scenario], abilities: Abilities) -> Vec<Line> {
+    let name_columns = scenarios.iter().map(|scenario| scenario.name.len()).max().unwrap_or_default();
     let mut lines = Vec::new();
-    for scenario in scenarios {
-        let about = indented(longest + 2, Style::Plain, scenario.about);
-        for (index, line) in about.into_iter().enumerate() {
-            let name = if index == 0 { scenario.name } else { "" };
-            let text = line.plain();
-            let name = Line::new().and(Style::Step, format!("{name:<longest$}  "));
-            lines.push(name.and(Style::Plain, text.trim_start()));
+    for Scenario { name, about, .. } in scenarios {
+        if !abilities.is_live {
+            lines.push(Line::new().and(Style::Plain, format!("{name:<name_columns$}  {about}")));
+            continue;
         }
+        let mut about = wrap(about, COLUMNS - LISTED_COLUMNS - 2).into_iter();
+        // A longer name has a line for itself.
+        let first = if name.len() <= LISTED_COLUMNS { about.next().unwrap_or_default() } else { String::new() };
+        let name = format!("{name:<LISTED_COLUMNS$}  ");
+        lines.push(Line::new().and(Style::Step, name).and(Style::Plain, first));
+        let indent = " ".repeat(LISTED_COLUMNS + 2);
+        lines.extend(about.map(|text| Line::new().and(Style::Plain, format!("{indent}{text}"))));
     }
     lines
 }
@@ -135,13 +144,13 @@ pub async fn perform(
 }
 
 fn speeds(arguments: &Arguments) -> Speeds {
-    let waiting = match (arguments.flink, arguments.json) {
-        (Some(_), _) => 1,
-        (None, true) => UNWATCHED,
-        (None, false) => WATCHED,
-    };
-    let before = if arguments.flink.is_some() { FAST_FOR_FLINK } else { FAST };
-    Speeds { before, waiting: arguments.speed.unwrap_or(waiting), between: FAST }
+    if arguments.flink.is_some() {
+        let waiting = arguments.speed.unwrap_or(1);
+        let operation = waiting.max(OPERATION_ON_FLINK);
+        return Speeds { before: FAST_FOR_FLINK, operation, waiting, between: FAST };
+    }
+    let waiting = arguments.speed.unwrap_or(if arguments.json { UNWATCHED } else { WATCHED });
+    Speeds { before: FAST, operation: waiting, waiting, between: FAST }
 }
 
 /// The signals that end a program.
@@ -246,19 +255,18 @@ fn introduction(arguments: &Arguments, scenario: &Scenario) -> Vec<Line> {
     let mut lines = vec![Line::new(), Line::new().and(Style::Strong, scenario.name)];
     lines.extend(indented(0, Style::Plain, scenario.about));
     lines.push(Line::new());
-    let speeds = speeds(arguments);
+    let speed = speeds(arguments).waiting;
     let service = match arguments.flink {
         None => format!(
             "Here run the shipped state machine (statemachine/deploy.asl.json) and the real Lambda binaries, against an \
-             emulated service. Waits go by {} times as fast as in reality, or faster while nothing happens; the times \
-             that you see are the deployment's own.",
-            speeds.waiting
+             emulated service. Waits go by {speed} times as fast as in reality, or faster while nothing happens; the \
+             times that you see are the deployment's own."
         ),
         Some(version) => format!(
             "Here run the shipped state machine (statemachine/deploy.asl.json), the real Lambda binaries and a real \
-             Apache Flink {} with real JARs; only the service around it is emulated. To be done in a few minutes, a job \
-             counts as steady after {SETTLE_SECONDS} s (not 60) and is accepted after {BAKE_SECONDS} quiet seconds (not \
-             300).",
+             Apache Flink {} with real JARs; only the service around it is emulated, {OPERATION_ON_FLINK} times as \
+             fast while it updates. To be done in a few minutes, a job counts as steady after {SETTLE_SECONDS} s (not \
+             60) and is accepted after {BAKE_SECONDS} quiet seconds (not 300).",
             version.release()
         ),
     };
@@ -322,11 +330,15 @@ mod tests {
     }
 
     #[test]
-    fn the_list_names_every_scenario_within_80_columns() {
-        let lines: Vec<String> = list(&catalogue()).iter().map(Line::plain).collect();
-        for scenario in catalogue() {
-            assert!(lines.iter().any(|line| line.starts_with(&format!("{} ", scenario.name))), "{}", scenario.name);
+    fn the_list_names_every_scenario_within_80_columns_or_in_a_line() {
+        let listed = |is_live| -> Vec<String> {
+            list(&catalogue(), Abilities { is_live, is_coloured: false }).iter().map(Line::plain).collect()
+        };
+        let (terminal, file) = (listed(true), listed(false));
+        for Scenario { name, about, .. } in catalogue() {
+            assert!(terminal.iter().any(|line| line.split_whitespace().next() == Some(name)), "{name}");
+            assert!(file.iter().any(|line| line.starts_with(&format!("{name} ")) && line.ends_with(about)), "{name}");
         }
-        assert!(lines.iter().all(|line| line.chars().count() <= COLUMNS), "{lines:#?}");
+        assert!(terminal.iter().all(|line| line.chars().count() <= COLUMNS), "{terminal:#?}");
     }
 }

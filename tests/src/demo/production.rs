@@ -192,6 +192,7 @@ impl Stage for RealStage {
         match event.kind {
             EventKind::ExecutionStarted { .. } => self.pace.deployment_began(),
             EventKind::ExecutionEnded { .. } => self.pace.deployment_ended(),
+            EventKind::Waiting { state, .. } => self.pace.deployment_waits(state == "WaitForOperation"),
             _ => {}
         }
         if let Some(news) = News::of(event) {
