@@ -196,7 +196,8 @@ fn accept_job(
     match evidence.restarts.as_ref() {
         Some(Err(unreadable)) => return Decision::HoldHere(vec![unreadable.clone().into()]),
         Some(Ok(restarts)) => {
-            let count = restarts.count.max(job.restarts);
+            let shown = restarts.count.saturating_sub(job.restarts_before);
+            let count = shown.max(job.restarts);
             if count > u64::from(policy.tolerated_restarts) {
                 let reason = Reason::Restarts { count, tolerated: policy.tolerated_restarts };
                 return fail(deployment, application, evidence, reason, now);
@@ -204,12 +205,12 @@ fn accept_job(
             if let Some(end) = restarts.last_at.and_then(|at| at.saturating_add(METRIC_PERIOD).ok()) {
                 quiet_since = quiet_since.max(end.min(now));
             }
-            if restarts.count > job.restarts_explained {
+            if shown > job.restarts_explained {
                 if let Some(job) = &mut deployment.job {
-                    job.restarts_explained = restarts.count;
+                    job.restarts_explained = shown;
                     job.quiet_since = Some(quiet_since);
                 }
-                return Decision::Look(vec![Reason::RestartsSeen { count: restarts.count, at: restarts.last_at }]);
+                return Decision::Look(vec![Reason::RestartsSeen { count: shown, at: restarts.last_at }]);
             }
         }
         None => return Decision::HoldHere(vec![not_read("CloudWatch metrics")]),
@@ -347,6 +348,11 @@ fn way_back(
     if deployment.rung == Rung::Update && deployment.began.is_none() {
         // The update was never made: whatever is wrong, going back would go back further than to what it was.
         return Decision::Finish(Outcome::NeedsAttention, reasons);
+    }
+    let has_failed = reasons.iter().any(|reason| matches!(reason, Reason::OperationFailed { .. }));
+    if deployment.rung == Rung::Update && has_failed && *status == ApplicationStatus::Running {
+        // The service could not stop the job with a snapshot, and lets it go on. It would stop it without one to roll back.
+        return Decision::Finish(Outcome::NeedsAttention, [vec![Reason::JobUntouched], reasons].concat());
     }
     // A rollback of an application that was stopped would go back further than to what it was.
     let may_roll_back = deployment.was_running()

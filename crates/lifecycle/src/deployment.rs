@@ -96,6 +96,11 @@ pub struct JobWatch {
     pub restarts: u64,
     /// The cumulative count of the last look, to tell the next difference.
     pub counter: u64,
+    /// Restarts of a job that the operation left as it was: they are older than the change.
+    pub restarts_before: u64,
+    /// When the job of the last look was submitted, by Flink's clock.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub submitted_at: Option<Timestamp>,
     /// Restarts that `CloudWatch` has shown and that were looked into.
     pub restarts_explained: u64,
     /// Since when every look saw every task at work, and no restart.
@@ -121,6 +126,8 @@ impl JobWatch {
             settling_since: since,
             restarts: 0,
             counter: 0,
+            restarts_before: 0,
+            submitted_at: None,
             restarts_explained: 0,
             steady_since: None,
             good_looks: 0,

@@ -63,6 +63,9 @@ pub struct Application {
     pub system_rollback_enabled: bool,
     /// Whether the job takes checkpoints.
     pub checkpointing_enabled: bool,
+    /// Seconds from one checkpoint to the next, where the configuration says so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub checkpoint_interval_seconds: Option<u64>,
 }
 
 /// An operation, from `DescribeApplicationOperation`.
@@ -187,6 +190,9 @@ impl std::fmt::Display for Failure {
 pub struct Job {
     /// Id of the job.
     pub id: String,
+    /// When it was submitted, by Flink's clock; none when not in the answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub submitted_at: Option<Timestamp>,
     /// Its state. Flink says RUNNING before any task runs.
     pub state: JobState,
     /// Its tasks.

@@ -71,6 +71,7 @@ pub(crate) fn application(version: u64, status: &str) -> Application {
         snapshots_enabled: true,
         system_rollback_enabled: false,
         checkpointing_enabled: true,
+        checkpoint_interval_seconds: None,
     }
 }
 
@@ -98,6 +99,7 @@ pub(crate) fn newest(name: &str, status: &str) -> OperationSummary {
 /// Four tasks at work, after so many restarts, with checkpoints.
 pub(crate) fn job(restarts: u64) -> Job {
     Job {
+        submitted_at: None,
         id: "aa".into(),
         state: "RUNNING".into(),
         tasks: Tasks { total: 4, running: 4, ..Tasks::default() },

@@ -246,7 +246,8 @@ fn refusals(request: &Request, application: &Application, look: &PreflightLook) 
     match request.restore.restore_type {
         RestoreType::Custom => {
             let wanted = request.restore.snapshot.as_deref().unwrap_or_default();
-            let status = look.snapshots.iter().find(|snapshot| snapshot.name == wanted).map(|snapshot| &snapshot.status);
+            let status =
+                look.snapshots.iter().find(|snapshot| snapshot.name == wanted).map(|snapshot| &snapshot.status);
             let problem = match status {
                 Some(SnapshotStatus::Ready) => None,
                 Some(status) => Some(format!("the snapshot {wanted} is {status}, not READY")),
@@ -258,9 +259,11 @@ fn refusals(request: &Request, application: &Application, look: &PreflightLook) 
         RestoreType::Latest if is_running && !application.snapshots_enabled => refusals.push(Refusal::new(
             "restore.type",
             format!("{name} has snapshots disabled: an update would restart its job without state"),
-            "enable snapshots first (ApplicationSnapshotConfigurationUpdate), or say SKIP_RESTORE_FROM_SNAPSHOT to begin without state",
+            "say SKIP_RESTORE_FROM_SNAPSHOT to begin without state; the same update can enable snapshots for the next",
         )),
-        RestoreType::Latest if request.start && application.status.is_stopped() && newest_ready(&look.snapshots).is_none() => {
+        RestoreType::Latest
+            if request.start && application.status.is_stopped() && newest_ready(&look.snapshots).is_none() =>
+        {
             refusals.push(Refusal::new(
                 "restore.type",
                 format!("{name} has no READY snapshot to start from"),
@@ -269,6 +272,7 @@ fn refusals(request: &Request, application: &Application, look: &PreflightLook) 
         }
         RestoreType::Latest | RestoreType::Skip => {}
     }
+    refusals.extend(checkpoint_refusal(request, application));
     if request.policy.pre_deploy_snapshot && !application.snapshots_enabled {
         refusals.push(Refusal::new(
             "policy.preDeploySnapshot",
@@ -277,6 +281,28 @@ fn refusals(request: &Request, application: &Application, look: &PreflightLook) 
         ));
     }
     refusals
+}
+
+/// Refuses to wait for a checkpoint that cannot come in time: the change would be undone whatever it is.
+fn checkpoint_refusal(request: &Request, application: &Application) -> Option<Refusal> {
+    let interval = Value::from(request.update.clone())
+        .pointer(
+            "/ApplicationConfigurationUpdate/FlinkApplicationConfigurationUpdate/CheckpointConfigurationUpdate/\
+             CheckpointIntervalUpdate",
+        )
+        .and_then(Value::as_u64)
+        .map(|milliseconds| milliseconds.div_ceil(1_000))
+        .or(application.checkpoint_interval_seconds)?;
+    let policy = &request.policy;
+    let is_in_time = interval < u64::from(policy.settle_timeout_seconds);
+    let is_needed = policy.require_checkpoint && application.checkpointing_enabled;
+    (is_needed && !is_in_time).then(|| {
+        Refusal::new(
+            "policy.settleTimeoutSeconds",
+            format!("checkpoints come every {interval} s, so that none can be complete in time"),
+            format!("give more than {interval}, or set policy.requireCheckpoint to false"),
+        )
+    })
 }
 
 /// Major and minor version in a runtime's name: `FLINK-1_20` is (1, 20).

@@ -74,6 +74,8 @@ pub enum Reason {
     OperationCancelled { operation: String },
     /// The operation did not end in time.
     OperationTimedOut { operation: String, seconds: i64 },
+    /// The update has failed before it touched the job.
+    JobUntouched,
     /// The service did not take the call.
     OperationRejected { operation: String, error: String },
     /// The service is rolling the failed operation back by itself.
@@ -171,6 +173,9 @@ impl std::fmt::Display for Reason {
             }
             Self::OperationCancelled { operation } => write!(f, "{operation} was cancelled"),
             Self::OperationTimedOut { operation, seconds } => write!(f, "{operation} has not ended after {seconds} s"),
+            Self::JobUntouched => f.write_str(
+                "the update has not touched the job, which goes on; a rollback would restart it from an older snapshot",
+            ),
             Self::OperationRejected { operation, error } => write!(f, "the service refused {operation}: {error}"),
             Self::SystemRollbackBegan { operation_id, .. } => {
                 write!(f, "the service is rolling back by itself (operation {operation_id})")

@@ -216,6 +216,7 @@ impl Walk {
             code: None,
             snapshots_enabled: true,
             system_rollback_enabled: true,
+            checkpoint_interval_seconds: None,
             checkpointing_enabled: self.request.policy.tolerated_restarts.is_multiple_of(2),
         }
     }
@@ -391,6 +392,7 @@ impl Walk {
         let running = if luck { 4 } else { self.random.u64(..5) };
         Ok(Some(Job {
             id: "aa".into(),
+            submitted_at: None,
             state,
             tasks: Tasks { total: 4, running, waiting: 4 - running, ..Tasks::default() },
             restarts: (luck || self.random.u8(..6) > 0).then_some(self.counter),

@@ -23,6 +23,8 @@ const RISING_LOOK_SECONDS: u32 = 15;
 const LONGEST_LOOK_SECONDS: u32 = 60;
 /// The same while only a checkpoint is lacking.
 const CHECKPOINT_LOOK_SECONDS: u32 = 30;
+/// How far the clocks of Flink and of Step Functions may be apart without a job being taken for an older one.
+const CLOCKS_APART_SECONDS: i64 = 60;
 /// Good looks in a row that a healthy job has had, at least.
 const GOOD_LOOKS: u32 = 2;
 
@@ -251,8 +253,9 @@ fn running_job_verdict(
     let policy = &deployment.policy;
     let first_failure = job.failure.clone().map(|failure| Reason::FirstFailure { failure });
     let seen = Reason::TasksNotRunning { state: job.state.clone(), tasks: job.tasks };
+    let is_new = notice_submission(deployment, watch, job);
     let restarted = count_restarts_of(watch, job);
-    if restarted {
+    if is_new || restarted {
         watch.fall_out_of_health(now);
         watch.quiet_since = Some(now);
     }
@@ -327,6 +330,26 @@ fn running_job_verdict(
     watch.healthy_at = Some(now);
     watch.restarts_explained = watch.restarts_explained.max(watch.restarts);
     Verdict::healthy(running).and(job.completed_checkpoints.map(|completed| Reason::Checkpoints { completed }))
+}
+
+/// Notices whether this is the submission of the last look, and says whether it is another one: the service scaled or
+/// patched the application, or Flink's `JobManager` died. That is no fault, but the new one has to become steady itself.
+/// A job that the operation did not submit anew has restarts that are older than the change.
+fn notice_submission(deployment: &Deployment, watch: &mut JobWatch, job: &Job) -> bool {
+    let (Some(submitted_at), Some(counter)) = (job.submitted_at, job.restarts) else { return false };
+    let Some(before) = watch.submitted_at.replace(submitted_at) else {
+        let began = deployment.began.as_ref().map(|began| began.at);
+        if began.is_some_and(|began| seconds_between(submitted_at, began) > CLOCKS_APART_SECONDS) {
+            watch.counter = counter;
+            watch.restarts_before = counter;
+        }
+        return false;
+    };
+    if before == submitted_at {
+        return false;
+    }
+    watch.counter = 0;
+    true
 }
 
 /// Adds what the job's cumulative count of restarts has grown by; a fall is a new submission, which began at 0.

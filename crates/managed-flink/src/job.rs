@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use lifecycle::evidence::{Failure, Job, Tasks};
 use lifecycle::status::JobState;
 use serde::Deserialize;
@@ -47,6 +48,7 @@ impl ManagedFlink {
             metrics => metrics?,
         };
         let mut job = Job {
+            submitted_at: Timestamp::from_millisecond(seen.start_time).ok(),
             id: seen.id,
             state: seen.state,
             tasks: seen.tasks.into(),

@@ -222,6 +222,12 @@ impl From<ApplicationDetail> for Application {
                 "/FlinkApplicationConfigurationDescription/CheckpointConfigurationDescription/CheckpointingEnabled",
             )
             .unwrap_or(true),
+            checkpoint_interval_seconds: configuration
+                .pointer(
+                    "/FlinkApplicationConfigurationDescription/CheckpointConfigurationDescription/CheckpointInterval",
+                )
+                .and_then(Value::as_u64)
+                .map(|milliseconds| milliseconds.div_ceil(1_000)),
         }
     }
 }

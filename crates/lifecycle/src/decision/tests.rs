@@ -215,6 +215,21 @@ fn an_update_that_was_never_made_is_never_rolled_back() {
 }
 
 #[test]
+fn an_update_that_has_failed_without_touching_the_job_is_left_alone() {
+    let failed = Reason::OperationFailed { operation: "UpdateApplication".into(), error: None };
+    let deployment = failing(updating(&json!({}), "RUNNING"), failed.clone());
+    let deployment = decided(deployment, &evidence(8, "RUNNING"), 20);
+    let report = deployment.report.unwrap();
+    assert_eq!(report.outcome, Outcome::NeedsAttention);
+    assert_eq!(report.because, [Reason::JobUntouched, failed.clone()]);
+    assert_eq!(deployment.taken, [Rung::Update]);
+    let stopped = decided(failing(updating(&json!({}), "RUNNING"), failed.clone()), &evidence(8, "READY"), 20);
+    assert_eq!(stopped.taken, [Rung::Update, Rung::PutBack]);
+    let rolled_back = failing(climbed(&json!({}), &[Rung::RollBack]), failed);
+    assert_eq!(decided(rolled_back, &evidence(8, "RUNNING"), 20).rung, Rung::ForceStop);
+}
+
+#[test]
 fn a_rollback_of_an_application_that_was_stopped_would_go_too_far() {
     let cases = [("RUNNING", "ForceStop 0"), ("STARTING", "ForceStop 0"), ("READY", "Restore 0")];
     for (status, expected) in cases {

@@ -477,3 +477,36 @@ fn a_watch_begins_where_there_was_none() {
     assert_eq!(judged(&deployment), "Inconclusive: versionChanged");
     assert_eq!(deployment.job, Some(JobWatch::new(at(10))));
 }
+
+/// A job that was submitted so many seconds after the beginning, and has restarted so often since.
+fn submitted(submitted_at: i64, restarts: u64) -> Job {
+    Job { submitted_at: Some(at(submitted_at)), ..job(restarts) }
+}
+
+#[test]
+fn a_job_that_the_operation_did_not_submit_anew_brings_no_restarts_of_the_change() {
+    // When the job was submitted, its looks (time, restarts), and the restarts that count.
+    type Looks = &'static [(i64, u64)];
+    let table: [(i64, Looks, u64); 4] =
+        [(-3_600, &[(100, 5)], 0), (-3_600, &[(100, 5), (160, 7)], 2), (-60, &[(100, 2)], 2), (80, &[(100, 1)], 1)];
+    for (submitted_at, looks, expected) in table {
+        let mut deployment = watched(&json!({}));
+        deployment.began = Some(crate::deployment::Began { operation_id: None, at: at(0) });
+        for &(now, restarts) in looks {
+            judge_job(&mut deployment, &running_look(submitted(submitted_at, restarts)), at(now));
+        }
+        assert_eq!(watch(&deployment).restarts, expected, "submitted at {submitted_at}, looks {looks:?}");
+    }
+}
+
+#[test]
+fn a_new_submission_has_to_become_steady_itself_and_is_no_restart() {
+    let mut deployment = watched(&json!({}));
+    for (now, look) in [(0, submitted(0, 0)), (60, submitted(0, 0))] {
+        judge_job(&mut deployment, &running_look(look), at(now));
+    }
+    assert_eq!(watch(&deployment).healthy_at, Some(at(60)));
+    judge_job(&mut deployment, &running_look(submitted(90, 0)), at(100));
+    assert_eq!((watch(&deployment).healthy_at, watch(&deployment).restarts), (None, 0));
+    assert_eq!(watch(&deployment).quiet_since, Some(at(100)));
+}

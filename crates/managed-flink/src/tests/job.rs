@@ -193,6 +193,7 @@ async fn a_healthy_look_is_four_calls() {
     let stage = Stage::with_flink([presigned()], [healthy(), metrics(0), metrics(0)]);
     let expected = Job {
         id: "aa".into(),
+        submitted_at: Some(jiff::Timestamp::from_millisecond(1).unwrap()),
         state: JobState::Running,
         tasks: running(4),
         restarts: Some(0),
