@@ -109,6 +109,7 @@ scenarios! {
     forced_stop_never_ends,
     start_back_fails,
     start_back_never_ends,
+    update_cannot_take_its_snapshot_but_there_is_an_older_one,
     update_cannot_take_its_snapshot,
     deadline,
     old_code_overwritten,

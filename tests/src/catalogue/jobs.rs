@@ -4,7 +4,7 @@ use emulator::simulated::{Behaviour, JobFault, RestartDelay};
 use lifecycle::report::Outcome::{Deployed, NeedsAttention, RolledBack};
 use serde_json::json;
 
-use super::{ROLLBACK, ROLLBACK_REFUSED, TEN_SECONDS, UPDATE, bad, code, crash_loop, good, main_throws};
+use super::{ROLLBACK, TEN_SECONDS, UPDATE, bad, code, crash_loop, good, main_throws};
 use crate::scenario::Scenario;
 use crate::world::App;
 
@@ -99,6 +99,6 @@ pub(super) fn scenarios() -> Vec<Scenario> {
             "The application crash-loops already, so that no update can take its snapshot: a person has to stop it first.",
         )
         .of(App { behaviour: crash_loop(), ..App::default() })
-        .deploy(code(Behaviour::healthy(), NeedsAttention, &[UPDATE, ROLLBACK_REFUSED])),
+        .deploy(code(Behaviour::healthy(), NeedsAttention, &[UPDATE])),
     ]
 }

@@ -2,7 +2,7 @@
 
 use emulator::simulated::{Behaviour, JobFault};
 use emulator::{Effect, Occurrences};
-use lifecycle::report::Outcome::{NeedsAttention, Restored, RolledBack};
+use lifecycle::report::Outcome::{Deployed, NeedsAttention, Restored, RolledBack};
 use serde_json::json;
 
 use super::{
@@ -141,11 +141,17 @@ fn rungs() -> Vec<Scenario> {
             .when(0, hangs("StartApplication"))
             .deploy(main_throws(NeedsAttention, &[UPDATE, UPDATE, START])),
         Scenario::new(
+            "update-cannot-take-its-snapshot-but-there-is-an-older-one",
+            "The same where a rollback could be had: it would throw away what the job has done since, so a person is asked.",
+        )
+        .deploy(code(JobFault::SnapshotFails, Deployed, &[UPDATE]))
+        .deploy(code(Behaviour::healthy(), NeedsAttention, &[UPDATE]).at(1_800)),
+        Scenario::new(
             "update-cannot-take-its-snapshot",
             "The old job's snapshot fails, so that the update fails before the job is touched; it goes on as it is.",
         )
         .of(unsnapped())
-        .deploy(code(Behaviour::healthy(), NeedsAttention, &[UPDATE, ROLLBACK_REFUSED])),
+        .deploy(code(Behaviour::healthy(), NeedsAttention, &[UPDATE])),
         Scenario::new(
             "deadline",
             "The deadline passes while the rollback is still verified: a person is asked, in time.",
