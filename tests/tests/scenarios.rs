@@ -85,6 +85,8 @@ scenarios! {
     failing_checkpoints,
     checkpoints_fail_in_the_bake,
     failing_checkpoints_allowed,
+    rare_checkpoints,
+    checkpoint_too_rare,
     policy_hold,
     policy_hold_and_healthy,
     policy_hold_and_main_throws,

@@ -1,7 +1,7 @@
 //! What goes wrong inside a job that the service calls RUNNING, and what only looks as if.
 
 use emulator::simulated::{Behaviour, JobFault, RestartDelay};
-use lifecycle::report::Outcome::{Deployed, NeedsAttention, RolledBack};
+use lifecycle::report::Outcome::{Deployed, NeedsAttention, Refused, RolledBack};
 use serde_json::json;
 
 use super::{ROLLBACK, TEN_SECONDS, UPDATE, bad, code, crash_loop, good, main_throws};
@@ -85,6 +85,15 @@ pub(super) fn scenarios() -> Vec<Scenario> {
             code(JobFault::FailingCheckpoints { from_seconds: 0 }, Deployed, &[UPDATE])
                 .with("policy", json!({ "requireCheckpoint": false })),
         ),
+        Scenario::new("rare-checkpoints", "Checkpoints come every ten minutes: the first one is waited for.")
+            .of(App { checkpoint_seconds: Some(600), ..App::default() })
+            .deploy(good()),
+        Scenario::new(
+            "checkpoint-too-rare",
+            "Checkpoints come every hour, the policy waits half of it for one: refused, since any change would be undone.",
+        )
+        .of(App { checkpoint_seconds: Some(3_600), ..App::default() })
+        .deploy(code(Behaviour::healthy(), Refused, &[]).refused_for(&["policy.settleTimeoutSeconds"])),
         Scenario::new("policy-hold", "The change is bad, but the policy says to touch nothing: a person is asked.")
             .deploy(code(crash_loop(), NeedsAttention, &[UPDATE]).with("policy", json!({ "onFailure": "hold" }))),
         Scenario::new("policy-hold-and-healthy", "A policy that holds on failure has nothing to hold here.")
