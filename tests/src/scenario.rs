@@ -13,6 +13,7 @@ use emulator::{Fault, RecordEntry, Timings};
 use jiff::Timestamp;
 use lifecycle::report::{Outcome, Report};
 use serde_json::{Value, json};
+use tokio::task::JoinHandle;
 
 use crate::checker::{ExecutionTrace, Observed, Violation, check};
 use crate::world::{App, BUCKET, OPERATOR, World};
@@ -225,36 +226,51 @@ impl Scenario {
         }
         let later: Vec<_> = self.happenings.iter().filter(|(at, _)| *at > 0).cloned().collect();
         let name = self.app.name;
-        let around = tokio::spawn(happen_later(Arc::clone(&world), name, later));
+        let around = Task::spawn(happen_later(Arc::clone(&world), name, later));
         let mut running = Vec::new();
         for (index, planned) in self.deployments.iter().enumerate() {
             let execution = format!("{}-{}", self.name, index + 1);
-            running.push(tokio::spawn(deploy(Arc::clone(&world), name, execution, index + 2, planned.clone())));
+            running.push(Task::spawn(deploy(Arc::clone(&world), name, execution, index + 2, planned.clone())));
         }
         let mut ended = Vec::new();
         for deployment in running {
-            ended.push(deployment.await.map_err(|error| error.to_string())??);
+            ended.push(deployment.end().await?);
         }
-        around.await.map_err(|error| error.to_string())??;
+        around.end().await?;
         let logged = logs.take();
         let record = world.emulator.record();
         let mut traces: Vec<ExecutionTrace> = Vec::new();
         let mut deployments = Vec::new();
         for (planned, mut trace, result) in ended {
             trace.texts.extend(logged.iter().cloned());
-            let report = result
-                .output
-                .clone()
-                .or_else(|| result.cause.as_deref().and_then(|cause| serde_json::from_str(cause).ok()))
-                .and_then(|report| serde_json::from_value(report).ok());
-            let own: Vec<&Call> = calls_of(&record, &trace.principal).collect();
-            let calls = own.iter().filter(|call| call.mutating && is_change(call)).map(|call| told(call)).collect();
+            let report = report_of(&result);
+            let calls = changes_of(&record, &trace.principal);
+            let all_calls = calls_of(&record, &trace.principal).count();
             traces.push(trace.clone());
-            deployments.push(Deployed { planned, trace, result, report, calls, all_calls: own.len() });
+            deployments.push(Deployed { planned, trace, result, report, calls, all_calls });
         }
         let secrets: Vec<String> = self.app.properties.iter().map(|(_, value)| (*value).to_owned()).collect();
         let violations = check(&Observed { record: &record, executions: &traces, secrets: &secrets });
         Ok(Run { deployments, record, violations })
+    }
+}
+
+/// A task of a scenario: it is aborted when nobody waits for it any more.
+struct Task<T>(JoinHandle<Result<T, String>>);
+
+impl<T: Send + 'static> Task<T> {
+    fn spawn(task: impl Future<Output = Result<T, String>> + Send + 'static) -> Self {
+        Self(tokio::spawn(task))
+    }
+
+    async fn end(mut self) -> Result<T, String> {
+        (&mut self.0).await.map_err(|error| error.to_string())?
+    }
+}
+
+impl<T> Drop for Task<T> {
+    fn drop(&mut self) {
+        self.0.abort();
     }
 }
 
@@ -304,12 +320,23 @@ impl Run {
     }
 }
 
+/// The report with which an execution ended, if it came to one.
+pub fn report_of(result: &ExecutionResult) -> Option<Report> {
+    let cause = || result.cause.as_deref().and_then(|cause| serde_json::from_str(cause).ok());
+    serde_json::from_value(result.output.clone().or_else(cause)?).ok()
+}
+
 /// The calls that one principal made, in order.
 pub fn calls_of<'record>(record: &'record [RecordEntry], principal: &str) -> impl Iterator<Item = &'record Call> {
     record.iter().filter_map(move |entry| match &entry.event {
         Event::Call(call) if call.principal.as_deref() == Some(principal) => Some(call),
         _ => None,
     })
+}
+
+/// The changing calls that one principal made, in order, written as in [`Planned::calls`].
+pub fn changes_of(record: &[RecordEntry], principal: &str) -> Vec<String> {
+    calls_of(record, principal).filter(|call| call.mutating && is_change(call)).map(told).collect()
 }
 
 /// Calls that change the application; a presigned URL changes nothing.
@@ -454,7 +481,8 @@ impl Logs {
         bytes.push(b'\n');
     }
 
-    fn take(&self) -> Vec<String> {
+    /// Takes the lines that were kept so far.
+    pub fn take(&self) -> Vec<String> {
         let bytes = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
         String::from_utf8_lossy(&bytes).lines().map(str::to_owned).collect()
     }

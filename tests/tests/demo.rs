@@ -3,8 +3,9 @@
 
 #![expect(clippy::unwrap_used, reason = "the helpers below are part of the tests")]
 
+use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use std::sync::{Arc, Mutex};
 
 use asl::{Event, EventKind, StateKind, TaskHandler};
@@ -111,6 +112,58 @@ fn a_demo_without_lambdas_says_how_to_get_them() {
     let errors = text(&output.stderr);
     assert_eq!((output.status.code(), errors.lines().count()), (Some(1), 1), "{errors}");
     assert!(errors.contains("submit-update") && errors.contains("`cargo xtask demo`"), "{errors}");
+}
+
+/// Starts the demo and reads what it prints until there is a line with this text.
+fn begun(text: &str) -> (Child, BufReader<ChildStdout>) {
+    lambdas();
+    let mut child = Command::new(DEMO).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap());
+    let mut line = String::new();
+    while !line.contains(text) {
+        line.clear();
+        assert_ne!(lines.read_line(&mut line).unwrap(), 0, "the demo ended without: {text}");
+    }
+    (child, lines)
+}
+
+#[test]
+fn whoever_stops_reading_ends_the_demo_quietly() {
+    let (child, lines) = begun("Deployment 1 of 2");
+    drop(lines);
+    let output = child.wait_with_output().unwrap();
+    assert_eq!((output.status.code(), text(&output.stderr)), (Some(141), ""));
+}
+
+/// The processes that one has started, with their programs.
+#[cfg(target_os = "linux")]
+fn children(process: u32) -> Vec<(String, PathBuf)> {
+    let threads = std::fs::read_dir(format!("/proc/{process}/task")).unwrap();
+    let children: Vec<String> = threads
+        .map(|thread| std::fs::read_to_string(thread.unwrap().path().join("children")).unwrap_or_default())
+        .collect();
+    let program = |child: &str| std::fs::read_link(format!("/proc/{child}/exe")).ok();
+    children
+        .iter()
+        .flat_map(|children| children.split_whitespace())
+        .filter_map(|child| Some((child.to_owned(), program(child)?)))
+        .collect()
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn ctrl_c_ends_the_demo_and_its_lambdas() {
+    let (child, _lines) = begun("check operation");
+    let lambdas = children(child.id());
+    assert!(!lambdas.is_empty(), "the Lambdas wait for their next event");
+    let killed = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert!(killed.success());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!((output.status.code(), text(&output.stderr)), (Some(130), ""));
+    for (process, program) in lambdas {
+        let now = std::fs::read_link(format!("/proc/{process}/exe")).ok();
+        assert_ne!(now, Some(program), "process {process} is still there");
+    }
 }
 
 /// Handlers in the process, with a note of the states that are entered.

@@ -51,7 +51,7 @@ pub enum Misuse {
         near: Vec<&'static str>,
     },
     /// It cannot be played on a real Flink.
-    #[error("the scenario {name} has no real JARs; with --flink there are: {}", .others.join(", "))]
+    #[error("the scenario {name} cannot be played on a real Flink; those that can: {}", .others.join(", "))]
     NotOnFlink {
         /// Its name.
         name: &'static str,

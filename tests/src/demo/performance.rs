@@ -29,6 +29,8 @@ const DOUBLING_BEATS: u32 = 10;
 const MOST_DOUBLINGS: u32 = 5;
 /// Speed of the clock where there is nothing to watch.
 const FAST: u32 = 1_000;
+/// The same where nothing is to be on time either.
+const VERY_FAST: u32 = 5_000;
 /// The same while a real Flink starts, which takes its own time.
 const FAST_FOR_FLINK: u32 = 60;
 /// Speed while an operation is waited for that is a real Flink's: the first look comes when it would be done on AWS, which
@@ -150,7 +152,7 @@ fn speeds(arguments: &Arguments) -> Speeds {
         return Speeds { before: FAST_FOR_FLINK, operation, waiting, between: FAST };
     }
     let waiting = arguments.speed.unwrap_or(if arguments.json { UNWATCHED } else { WATCHED });
-    Speeds { before: FAST, operation: waiting, waiting, between: FAST }
+    Speeds { before: VERY_FAST, operation: waiting, waiting, between: FAST }
 }
 
 /// The signals that end a program.
@@ -252,7 +254,8 @@ fn impatience(quiet_beats: u32) -> u32 {
 }
 
 fn introduction(arguments: &Arguments, scenario: &Scenario) -> Vec<Line> {
-    let mut lines = vec![Line::new(), Line::new().and(Style::Strong, scenario.name)];
+    let title = format!("Managed Flink deployments: {}", scenario.name);
+    let mut lines = vec![Line::new(), Line::new().and(Style::Strong, title)];
     lines.extend(indented(0, Style::Plain, scenario.about));
     lines.push(Line::new());
     let speed = speeds(arguments).waiting;

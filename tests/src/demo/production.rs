@@ -28,6 +28,8 @@ use crate::world::{BUS, FUNCTIONS, Stage, TOPIC, World, noon};
 /// Real time that a Lambda has for one step.
 const LAMBDA_TIME_OUT: Duration = Duration::from_mins(1);
 const LAMBDA_MEGABYTES: u32 = 128;
+const LETTING_GO: Duration = Duration::from_millis(10);
+const LETTING_GO_TRIES: u32 = 50;
 const SEED: u64 = 1;
 
 /// Why a scenario could not be put on.
@@ -107,8 +109,17 @@ impl Production {
     /// # Errors
     /// As [`Scenario::play`].
     pub async fn play(&self, scenario: &Scenario) -> Result<Run, String> {
-        let stage: Arc<dyn Stage> = self.stage.clone();
-        scenario.play(World::on(stage, self.emulator.clone(), SEED), &self.logs).await
+        scenario.play(self.world(), &self.logs).await
+    }
+
+    /// A world on this stage, with the emulator's applications in it.
+    pub fn world(&self) -> World {
+        World::on(self.stage.clone(), self.emulator.clone(), SEED)
+    }
+
+    /// What the Lambdas log.
+    pub fn logs(&self) -> &Logs {
+        &self.logs
     }
 
     /// The emulator, for its clock and its record.
@@ -121,11 +132,17 @@ impl Production {
         &self.stage.pace
     }
 
-    /// Ends the Lambdas and whatever runs the jobs.
+    /// Ends the Lambdas and whatever runs the jobs. Executions that were cut short have a moment to let go of their Lambdas;
+    /// those of them that they still hold then end with the runtime.
     pub async fn shut_down(self) {
         let functions = std::mem::take(&mut *self.stage.functions.lock().unwrap_or_else(PoisonError::into_inner));
         for functions in functions {
-            // Where an execution was cut short it still holds its functions; they end with the runtime.
+            for _ in 0..LETTING_GO_TRIES {
+                if Arc::strong_count(&functions) == 1 {
+                    break;
+                }
+                tokio::time::sleep(LETTING_GO).await;
+            }
             if let Some(functions) = Arc::into_inner(functions) {
                 functions.shutdown().await;
             }

@@ -33,8 +33,18 @@ impl Effort {
     pub fn of(record: &[RecordEntry], execution: &str) -> Self {
         let (to_flink, to_aws): (Vec<_>, Vec<_>) =
             calls_of(record, execution).partition(|call| call.service == "flink");
-        let restored_from = record.iter().rev().find_map(|entry| match &entry.event {
-            Event::JobStarted(job) if job.principal.as_deref() == Some(execution) => job.restored_from.clone(),
+        let is_own = |entry: &RecordEntry| match &entry.event {
+            Event::Call(call) => call.principal.as_deref() == Some(execution),
+            _ => false,
+        };
+        let since = record.iter().position(is_own).unwrap_or(record.len());
+        let restored_from = record.iter().skip(since).rev().find_map(|entry| match &entry.event {
+            // The service's own rollback has nobody's name on it.
+            Event::JobStarted(job)
+                if job.principal.as_deref() == Some(execution) || job.cause == "SystemRollbackApplication" =>
+            {
+                job.restored_from.clone()
+            }
             _ => None,
         });
         Self { transitions: 0, calls_to_aws: to_aws.len(), calls_to_flink: to_flink.len(), restored_from }
