@@ -4,5 +4,6 @@
 pub mod catalogue;
 pub mod checker;
 pub mod demo;
+pub mod flink_suite;
 pub mod scenario;
 pub mod world;
