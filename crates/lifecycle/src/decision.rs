@@ -34,7 +34,7 @@ pub fn wanted(deployment: &Deployment) -> Wanted {
     let is_baking = deployment.job.as_ref().is_some_and(|job| !job.is_finished);
     let is_putting_back = matches!(deployment.rung, Rung::ForceStop | Rung::PutBack);
     Wanted {
-        metrics: judgement == Some(Judgement::Healthy) && is_baking,
+        metrics: judgement == Some(Judgement::Healthy) && is_baking && !deployment.has_done_nothing(),
         snapshots: is_putting_back || judgement == Some(Judgement::Failing),
     }
 }
@@ -170,6 +170,10 @@ fn accept_job(
     now: Timestamp,
 ) -> Decision {
     let policy = deployment.policy.clone();
+    if deployment.has_done_nothing() {
+        let because = [vec![Reason::AlreadyInEffect { version: deployment.version }], reasons].concat();
+        return Decision::Finish(Outcome::NoChange, because);
+    }
     if job.is_finished {
         return Decision::Finish(accepted(deployment.rung), reasons);
     }
@@ -197,8 +201,10 @@ fn accept_job(
         Some(Err(unreadable)) => return Decision::HoldHere(vec![unreadable.clone().into()]),
         Some(Ok(restarts)) => {
             let shown = restarts.count.saturating_sub(job.restarts_before);
+            // CloudWatch goes by minutes and by another clock: where Flink's count covers all the time since the operation,
+            // what CloudWatch shows beyond it is a reason to look, and no more.
             let count = shown.max(job.restarts);
-            if count > u64::from(policy.tolerated_restarts) {
+            if !job.is_one_submission() && count > u64::from(policy.tolerated_restarts) {
                 let reason = Reason::Restarts { count, tolerated: policy.tolerated_restarts };
                 return fail(deployment, application, evidence, reason, now);
             }
@@ -335,6 +341,10 @@ fn way_back(
     evidence: &Evidence,
     reasons: Vec<Reason>,
 ) -> Decision {
+    if deployment.has_done_nothing() {
+        let in_effect = Reason::AlreadyInEffect { version: deployment.version };
+        return Decision::Finish(Outcome::NeedsAttention, [reasons, vec![in_effect]].concat());
+    }
     if deployment.policy.on_failure == OnFailure::Hold {
         return Decision::Finish(Outcome::NeedsAttention, [vec![Reason::PolicyHolds], reasons].concat());
     }

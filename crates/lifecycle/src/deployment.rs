@@ -101,6 +101,9 @@ pub struct JobWatch {
     /// When the job of the last look was submitted, by Flink's clock.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub submitted_at: Option<Timestamp>,
+    /// How often the job was submitted anew between two looks.
+    #[serde(default)]
+    pub resubmissions: u32,
     /// Restarts that `CloudWatch` has shown and that were looked into.
     pub restarts_explained: u64,
     /// Since when every look saw every task at work, and no restart.
@@ -128,6 +131,7 @@ impl JobWatch {
             counter: 0,
             restarts_before: 0,
             submitted_at: None,
+            resubmissions: 0,
             restarts_explained: 0,
             steady_since: None,
             good_looks: 0,
@@ -135,6 +139,11 @@ impl JobWatch {
             quiet_since: None,
             is_finished: false,
         }
+    }
+
+    /// Whether every look saw one and the same submission of the job, so that Flink's count of its restarts is complete.
+    pub fn is_one_submission(&self) -> bool {
+        self.submitted_at.is_some() && self.resubmissions == 0
     }
 
     /// The job is not steady: it has to become so again. Time to do so is counted from the last time it was healthy.
@@ -340,6 +349,18 @@ impl Deployment {
     /// Whether the time for the whole deployment is over.
     pub fn is_late(&self, now: Timestamp) -> bool {
         now >= self.deadline
+    }
+
+    /// Nothing is to be done to the application: its job is watched, and that is all.
+    pub fn watch_only(&mut self, now: Timestamp) {
+        self.began = Some(Began { operation_id: None, at: now });
+        self.job = Some(JobWatch::new(now));
+        self.go_on(Next::CheckSubtasks, 0);
+    }
+
+    /// Whether nothing has been done to the application so far.
+    pub fn has_done_nothing(&self) -> bool {
+        self.taken.is_empty()
     }
 
     /// Whether a rung has been taken.

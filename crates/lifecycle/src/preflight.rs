@@ -87,7 +87,13 @@ pub fn prepare(deployment: &mut Deployment, request: &Request, look: &PreflightL
     });
     let is_running = application.status == ApplicationStatus::Running;
     let is_changed = is_open_ended(&request.update) || !is_in_effect(&request.update, &look.detail);
-    if !is_changed && (is_running || !request.start) {
+    if !is_changed && is_running {
+        // Nothing is to be done, but whether the job is well has to be seen all the same.
+        deployment.note(now, Reason::AlreadyInEffect { version: application.version }.to_string());
+        deployment.watch_only(now);
+        return Preflight::GoOn;
+    }
+    if !is_changed && !request.start {
         let because = vec![Reason::AlreadyInEffect { version: application.version }];
         deployment.report = Some(Report::of(deployment, Outcome::NoChange, because, now));
         deployment.go_on(Next::Notify, 0);

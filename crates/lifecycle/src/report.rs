@@ -12,7 +12,7 @@ use crate::verdict::{Reason, in_words};
 pub enum Outcome {
     /// The change is live and verified.
     Deployed,
-    /// The application was as the request wants it already; nothing was touched.
+    /// The application was as the request wants it already, and its job, if it runs, is well; nothing was touched.
     NoChange,
     /// The previous version is back with its state, by a rollback of the service.
     RolledBack,

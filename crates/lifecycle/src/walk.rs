@@ -571,7 +571,7 @@ struct Seen {
 /// Which words each Choice is asked about, as the steps before it may say them.
 fn routes() -> BTreeMap<String, BTreeSet<String>> {
     let table: [(&str, &[Next]); 5] = [
-        ("IsPrepared", &[Next::Submit, Next::WaitToPrepare, Next::Notify]),
+        ("IsPrepared", &[Next::Submit, Next::WaitToPrepare, Next::CheckSubtasks, Next::Notify]),
         ("IsBegun", &[Next::WaitForOperation, Next::Bake, Next::Notify, Next::Decide]),
         ("OperationVerdict", &[Next::WaitForOperation, Next::CheckSubtasks, Next::Decide]),
         ("SubtasksVerdict", &[Next::WaitForSubtasks, Next::Decide]),

@@ -349,6 +349,7 @@ fn notice_submission(deployment: &Deployment, watch: &mut JobWatch, job: &Job) -
         return false;
     }
     watch.counter = 0;
+    watch.resubmissions += 1;
     true
 }
 

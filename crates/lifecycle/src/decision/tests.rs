@@ -337,6 +337,35 @@ fn a_restart_that_cloudwatch_shows_begins_the_quiet_time_again() {
 }
 
 #[test]
+fn what_cloudwatch_counts_beyond_flinks_own_count_is_looked_into() {
+    let mut deployment = healthy(&json!({}), 0, 60);
+    deployment.job.as_mut().unwrap().submitted_at = Some(at(-5));
+    let deployment = decided(deployment, &metrics(3, None), 70);
+    assert_eq!(goes_on(&deployment), "CheckSubtasks 0");
+    assert_eq!(deployment.failure, []);
+    let mut resubmitted = healthy(&json!({}), 0, 60);
+    let watch = resubmitted.job.as_mut().unwrap();
+    (watch.submitted_at, watch.resubmissions) = (Some(at(30)), 1);
+    assert_eq!(goes_on(&decided(resubmitted, &metrics(3, None), 70)), "RollBack 0");
+}
+
+#[test]
+fn a_change_that_is_in_effect_already_is_watched_and_nothing_is_done() {
+    let watched = || {
+        let mut deployment = healthy(&json!({}), 0, 60);
+        deployment.taken.clear();
+        deployment
+    };
+    let deployment = decided(watched(), &metrics(0, None), 70);
+    assert_eq!(deployment.report.map(|report| report.outcome), Some(Outcome::NoChange));
+    let mut failing = watched();
+    failing.conclude(Verdict::failing(Reason::Restarts { count: 3, tolerated: 2 }), at(70));
+    let deployment = decided(failing, &metrics(0, None), 70);
+    assert_eq!(deployment.report.map(|report| report.outcome), Some(Outcome::NeedsAttention));
+    assert_eq!(deployment.taken, []);
+}
+
+#[test]
 fn more_restarts_than_tolerated_fail_the_change_whoever_counted_them() {
     for (cloudwatch, flink, expected) in
         [(0, 2, "Bake 100"), (2, 2, "Bake 100"), (3, 2, "RollBack 0"), (0, 3, "RollBack 0")]

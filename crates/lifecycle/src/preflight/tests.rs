@@ -171,8 +171,8 @@ fn an_application_at_work_is_waited_for_and_then_refused() {
 fn what_is_in_effect_already_is_no_change() {
     let in_effect = |status| PreflightLook { detail: json!({ "RuntimeEnvironment": "FLINK-1_20" }), ..look(status) };
     let table = [
-        ("RUNNING", json!({}), "end NoChange: alreadyInEffect"),
-        ("RUNNING", json!({ "start": true }), "end NoChange: alreadyInEffect"),
+        ("RUNNING", json!({}), "CheckSubtasks 0"),
+        ("RUNNING", json!({ "start": true }), "CheckSubtasks 0"),
         ("READY", json!({}), "end NoChange: alreadyInEffect"),
         ("READY", json!({ "start": true }), "Submit 0"),
     ];
