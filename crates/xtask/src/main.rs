@@ -4,10 +4,10 @@
 
 mod check;
 mod definitions;
-mod demo;
 mod hygiene;
 mod leftovers;
 mod process;
+mod programs;
 mod report;
 mod store;
 mod test;
@@ -45,6 +45,15 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGUMENT")]
         arguments: Vec<OsString>,
     },
+    /// Deploy good and bad changes on a real Apache Flink, and account for every record in the state
+    ///
+    /// Builds the Lambdas and the suite, then runs it with the arguments as given: `cargo xtask e2e --help` lists them.
+    #[command(disable_help_flag = true)]
+    E2e {
+        /// What the suite is to be told: --flink 1.20, --only NAME, --list
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGUMENT")]
+        arguments: Vec<OsString>,
+    },
     /// Run the tests, all or those whose name contains one of the filters
     ///
     /// Installs what they need, builds, runs every crate's tests, and makes sure that no process is left behind. The
@@ -69,7 +78,8 @@ fn main() -> ExitCode {
     let command_line = CommandLine::parse();
     let workspace = Workspace::here();
     let done = match command_line.task {
-        Task::Demo { arguments } => demo::run(&workspace, &arguments),
+        Task::Demo { arguments } => programs::run(&workspace, programs::DEMO, &arguments),
+        Task::E2e { arguments } => programs::run(&workspace, programs::E2E, &arguments),
         Task::Test { filters, arguments } => test::run(&workspace, &filters, &arguments),
         Task::Check { steps } => check::run(&workspace, &steps),
     };
@@ -94,6 +104,14 @@ mod tests {
     fn the_demos_arguments_are_the_demos() {
         for given in [&["--scenario", "crash-loop", "--json"][..], &["--flink", "1.20"], &["--help"], &[]] {
             let Task::Demo { arguments } = parse(&[&["demo"], given].concat()).unwrap() else { panic!("not a demo") };
+            assert_eq!(arguments, given);
+        }
+    }
+
+    #[test]
+    fn the_suites_arguments_are_the_suites() {
+        for given in [&["--flink", "1.20", "--flink", "2.3"][..], &["--only", "crash-in-open"], &["--help"], &[]] {
+            let Task::E2e { arguments } = parse(&[&["e2e"], given].concat()).unwrap() else { panic!("not the suite") };
             assert_eq!(arguments, given);
         }
     }

@@ -1,4 +1,4 @@
-//! `cargo xtask demo`: builds what the demo runs and becomes the demo.
+//! `cargo xtask demo` and `cargo xtask e2e`: builds the program of that name with the Lambdas that it runs, and becomes it.
 
 use std::error::Error;
 use std::ffi::OsString;
@@ -25,17 +25,20 @@ const LAMBDAS: [&str; 8] = [
     "notify",
 ];
 const PACKAGE: &str = "scenarios";
-const PROGRAM: &str = "demo";
+/// Deploys changes while people watch.
+pub(crate) const DEMO: &str = "demo";
+/// Deploys changes on a real Flink and counts.
+pub(crate) const E2E: &str = "e2e";
 
-/// Cargo built, but not the demo.
+/// Cargo built, but not the program.
 #[derive(Debug, Error)]
-#[error("package `{PACKAGE}` was built, but cargo named no program `{PROGRAM}`")]
-struct NoDemo;
+#[error("package `{PACKAGE}` was built, but cargo named no program `{0}`")]
+struct NotBuilt(&'static str);
 
-/// Builds, then replaces this process by the demo, so that its exit code and its output are the task's. Returns only
+/// Builds, then replaces this process by the program, so that its exit code and its output are the task's. Returns only
 /// when that failed. Nothing of ours is written to standard output.
-pub(crate) fn run(workspace: &Workspace, arguments: &[OsString]) -> Result<(), Box<dyn Error>> {
-    report::progress("demo", "building the Lambdas and the demo (minutes the first time, seconds later)");
+pub(crate) fn run(workspace: &Workspace, program: &'static str, arguments: &[OsString]) -> Result<(), Box<dyn Error>> {
+    report::progress(program, "building it and the Lambdas (minutes the first time, seconds later)");
     let mut build = process::cargo(workspace.root());
     build.args(["build", "--message-format", "json-render-diagnostics", "--package", PACKAGE]);
     for lambda in LAMBDAS {
@@ -46,19 +49,19 @@ pub(crate) fn run(workspace: &Workspace, arguments: &[OsString]) -> Result<(), B
     if !output.status.success() {
         return Err("the build failed; what the compiler says is above".into());
     }
-    let demo = executable(&String::from_utf8_lossy(&output.stdout)).ok_or(NoDemo)?;
-    let mut command = Command::new(demo);
+    let built = executable(&String::from_utf8_lossy(&output.stdout), program).ok_or(NotBuilt(program))?;
+    let mut command = Command::new(built);
     command.args(arguments);
     let source = command.exec();
     Err(process::start_error(&command, source).into())
 }
 
-/// The demo's path among cargo's messages, one JSON object a line.
-fn executable(messages: &str) -> Option<PathBuf> {
+/// The program's path among cargo's messages, one JSON object a line.
+fn executable(messages: &str, program: &str) -> Option<PathBuf> {
     messages
         .lines()
         .filter_map(|line| serde_json::from_str::<Value>(line).ok())
-        .filter(|message| message["reason"] == "compiler-artifact" && message["target"]["name"] == PROGRAM)
+        .filter(|message| message["reason"] == "compiler-artifact" && message["target"]["name"] == program)
         .find_map(|message| message["executable"].as_str().map(PathBuf::from))
 }
 
@@ -67,12 +70,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_demo_is_found_among_cargos_messages() {
+    fn the_program_is_found_among_cargos_messages() {
         let messages = r#"{"reason":"compiler-artifact","target":{"name":"scenarios"},"executable":null}
 {"reason":"compiler-artifact","target":{"name":"notify"},"executable":"/t/debug/notify"}
 {"reason":"compiler-artifact","target":{"name":"demo"},"executable":"/t/debug/demo"}
 {"reason":"build-finished","success":true}"#;
-        assert_eq!(executable(messages), Some(PathBuf::from("/t/debug/demo")));
-        assert_eq!(executable(r#"{"reason":"build-finished","success":true}"#), None);
+        assert_eq!(executable(messages, DEMO), Some(PathBuf::from("/t/debug/demo")));
+        assert_eq!(executable(messages, E2E), None);
     }
 }
