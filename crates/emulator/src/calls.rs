@@ -63,8 +63,9 @@ impl Inner {
         age: Option<Duration>,
         fetched: Option<&Fetched>,
     ) -> Result<Answer, Wanted> {
-        let now = self.config.clock.now();
         let mut state = lock(&self.state);
+        // Under the lock, so that the record is in order whatever thread gets there first.
+        let now = self.config.clock.now();
         let mut call = Call { inner: self, state: &mut state, now, request, principal, age, fetched, wanted: None };
         let answer = call.answer(operation);
         if let Some(location) = call.wanted {

@@ -75,8 +75,9 @@ impl Emulator {
         statuses: &[Status],
         act: impl FnOnce(&mut Application, &mut Log, jiff::Timestamp),
     ) -> Result<(), ControlError> {
-        let now = self.clock().now();
         let mut state = lock(&self.inner().state);
+        // Under the lock, so that the record is in order whatever thread gets there first.
+        let now = self.clock().now();
         let State { applications, log, .. } = &mut *state;
         let application = applications.get_mut(name).ok_or_else(|| ControlError::NoApplication(name.to_owned()))?;
         if !statuses.is_empty() && !statuses.contains(&application.status) {

@@ -278,8 +278,9 @@ impl Emulator {
 
     /// Writes down that a call came, and finds what is to go wrong with it.
     fn arrive(&self, identified: &Identified, request: &HttpRequest, body: &Value) -> Arrival {
-        let now = self.clock().now();
         let mut state = lock(&self.inner().state);
+        // Under the lock, so that the record is in order whatever thread gets there first.
+        let now = self.clock().now();
         let session = token(request).and_then(|token| state.sessions.get(&token)).cloned();
         let (application, principal) = match session.filter(|_| identified.service == Service::Flink) {
             Some(session) => (Some(session.application), session.principal),

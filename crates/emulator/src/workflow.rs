@@ -212,9 +212,9 @@ impl Workflow {
     pub(crate) async fn delete(self) -> Option<()> {
         self.cancel_job().await?;
         self.sleep(self.timings().delete).await;
-        let now = self.now();
         let snapshots = {
             let mut state = lock(&self.inner.state);
+            let now = self.now();
             let State { applications, log, sessions, .. } = &mut *state;
             let application = applications.remove(&self.application)?;
             log.status(&application, Some(application.status), None, None, now);
@@ -499,8 +499,9 @@ impl Workflow {
         allowed: impl FnOnce(&Application) -> bool,
         change: impl FnOnce(&mut Application, &mut Log, Timestamp) -> T,
     ) -> Option<T> {
-        let now = self.now();
         let mut state = lock(&self.inner.state);
+        // Under the lock, so that the record is in order whatever thread gets there first.
+        let now = self.now();
         let State { applications, log, .. } = &mut *state;
         let application = applications.get_mut(&self.application).filter(|it| it.instance == self.instance)?;
         if !allowed(application) {
