@@ -49,8 +49,8 @@ pub(crate) fn run(workspace: &Workspace, program: &'static str, arguments: &[OsS
     if !output.status.success() {
         return Err("the build failed; what the compiler says is above".into());
     }
-    let built = executable(&String::from_utf8_lossy(&output.stdout), program).ok_or(NotBuilt(program))?;
-    let mut command = Command::new(built);
+    let path = executable(&String::from_utf8_lossy(&output.stdout), program).ok_or(NotBuilt(program))?;
+    let mut command = Command::new(path);
     command.args(arguments);
     let source = command.exec();
     Err(process::start_error(&command, source).into())

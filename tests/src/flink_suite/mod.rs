@@ -121,12 +121,12 @@ impl Situation {
     }
 
     /// The job never comes to run: the operation fails, and the configuration is put back by hand.
-    fn is_refused_by_flink(self) -> Self {
+    fn ends_put_back(self) -> Self {
         self.ends(Outcome::Restored, &[UPDATE, UPDATE, START], State::Kept)
     }
 
     /// The job runs, and runs badly: the service rolls back.
-    fn is_rolled_back(self) -> Self {
+    fn ends_rolled_back(self) -> Self {
         self.ends(Outcome::RolledBack, &[UPDATE, ROLLBACK], State::Returned)
     }
 
@@ -229,7 +229,7 @@ fn good_changes() -> Vec<Situation> {
 }
 
 fn refused_jobs() -> Vec<Situation> {
-    let refused = |name, about, variant| Situation::new(name, about, code(variant)).is_refused_by_flink();
+    let refused = |name, about, variant| Situation::new(name, about, code(variant)).ends_put_back();
     vec![
         refused("main-throws", "The new code's main() throws.", "main-throws"),
         refused("missing-main-class", "The new JAR's main class is not in it.", "missing-main-class"),
@@ -253,25 +253,25 @@ fn bad_jobs() -> Vec<Situation> {
     let upgrade = Change { is_runtime_upgraded: true, ..timed("fails-after", "2") };
     vec![
         Situation::new("crash-in-open", "The new code throws in open(), at every start.", code("open-fails"))
-            .is_rolled_back(),
+            .ends_rolled_back(),
         Situation::new(
             "crash-after-seconds",
             "The new code runs and counts for two seconds, and fails then, again and again.",
             timed("fails-after", "2"),
         )
-        .is_rolled_back(),
+        .ends_rolled_back(),
         Situation::new("incompatible-type", "The counters' state has another type.", code("incompatible-type"))
-            .is_rolled_back(),
+            .ends_rolled_back(),
         Situation::new(
             "no-restart-strategy",
             "The new code fails after two seconds and is not restarted.",
             timed("no-restart", "2"),
         )
-        .is_rolled_back(),
+        .ends_rolled_back(),
         Situation::new("checkpoints-fail", "The new code fails at every checkpoint.", code("snapshot-fails"))
-            .is_rolled_back(),
+            .ends_rolled_back(),
         Situation::new("upgrade-crashes", "The next runtime, with code that fails after two seconds.", upgrade)
-            .is_rolled_back(),
+            .ends_rolled_back(),
     ]
 }
 

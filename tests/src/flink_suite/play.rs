@@ -39,7 +39,7 @@ const REST_OF_THE_INPUT: i64 = 1_500;
 const SETTLE_SECONDS: u32 = 30;
 const BAKE_SECONDS: u32 = 20;
 /// What the service and the state machine wait for goes by so many times as fast; Lambdas and Flink take their own time.
-const SPEEDS: Speeds = Speeds { before: 10, operation: 20, waiting: 5, between: 5 };
+const SPEEDS: Speeds = Speeds { before: 10, operation: 20, waiting: 5, between: 20 };
 
 /// Name of the application.
 const NAME: &str = "orders";
@@ -338,9 +338,10 @@ impl Game<'_> {
     async fn is_what_runs(&self) -> Result<(), String> {
         let change = &self.situation.change;
         let is_live = self.situation.outcome == Outcome::Deployed;
-        let version = match is_live {
-            true => self.situation.version_asked_for(self.version),
-            false => self.situation.version_before(self.version),
+        let version = if is_live {
+            self.situation.version_asked_for(self.version)
+        } else {
+            self.situation.version_before(self.version)
         };
         let release = self.flink("/config").await?["flink-version"].clone();
         if release != version.release() {
