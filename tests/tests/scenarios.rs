@@ -22,6 +22,7 @@ scenarios! {
     healthy,
     healthy_then_crash_loop,
     no_change,
+    no_change_of_a_crash_loop,
     property_change,
     parallelism_change,
     runtime_upgrade,

@@ -173,7 +173,7 @@ fn throttling() -> Vec<Scenario> {
 }
 
 /// All steps go by the clock of Step Functions; only what `CloudWatch` writes into its data points is another's. Both are
-/// AWS's own, so that half a minute is more than they ever differ.
+/// AWS's own, and never three minutes apart.
 fn clocks() -> Vec<Scenario> {
     let skewed = |mut planned: Planned, seconds| {
         planned.clock_ahead_seconds = seconds;
@@ -181,14 +181,14 @@ fn clocks() -> Vec<Scenario> {
     };
     let slow_loop = || code(looks_healthy_for(230), RolledBack, &[UPDATE, ROLLBACK]);
     vec![
-        Scenario::new("clock-ahead", "Step Functions' clock is half a minute ahead of the service's.")
-            .deploy(skewed(good(), 30)),
-        Scenario::new("clock-behind", "Step Functions' clock is half a minute behind the service's.")
-            .deploy(skewed(good(), -30)),
+        Scenario::new("clock-ahead", "Step Functions' clock is three minutes ahead of the service's.")
+            .deploy(skewed(good(), 180)),
+        Scenario::new("clock-behind", "Step Functions' clock is three minutes behind the service's.")
+            .deploy(skewed(good(), -180)),
         Scenario::new("clock-ahead-and-a-slow-loop", "A loop of four minutes is found out by a clock that is ahead.")
-            .deploy(skewed(slow_loop(), 30)),
+            .deploy(skewed(slow_loop(), 180)),
         Scenario::new("clock-behind-and-a-slow-loop", "A loop of four minutes is found out by a clock that is behind.")
-            .deploy(skewed(slow_loop(), -30)),
+            .deploy(skewed(slow_loop(), -180)),
         Scenario::new("late-evidence-of-a-hiccup", "One restart late in the bake: the quiet time begins again.")
             .deploy(
                 code(Behaviour::from(JobFault::FailsAfter { seconds: 250, times: Some(1) }), Deployed, &[UPDATE])

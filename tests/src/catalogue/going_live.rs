@@ -1,7 +1,7 @@
 //! Changes that go live, of every kind, from running and from stopped applications.
 
 use emulator::simulated::{Behaviour, JobFault};
-use lifecycle::report::Outcome::{Deployed, NoChange, Refused, Restored, RolledBack};
+use lifecycle::report::Outcome::{Deployed, NeedsAttention, NoChange, Refused, Restored, RolledBack};
 use serde_json::json;
 
 use super::{
@@ -36,6 +36,16 @@ fn code_and_configuration() -> Vec<Scenario> {
         Scenario::new("no-change", "The application is as the request wants it already: nothing is touched.").deploy(
             configure(json!({ "ApplicationSnapshotConfigurationUpdate": { "SnapshotsEnabledUpdate": true } }), NoChange, &[]),
         ),
+        Scenario::new(
+            "no-change-of-a-crash-loop",
+            "The application is as the request wants it, but its job crash-loops: nothing is touched, and a person is asked.",
+        )
+        .of(App { behaviour: crash_loop(), ..App::default() })
+        .deploy(configure(
+            json!({ "ApplicationSnapshotConfigurationUpdate": { "SnapshotsEnabledUpdate": true } }),
+            NeedsAttention,
+            &[],
+        )),
         Scenario::new("property-change", "A runtime property changes, and its value is told nowhere.")
             .deploy(configure(properties, Deployed, &[UPDATE])),
         Scenario::new("parallelism-change", "The job is rescaled to a parallelism of four, by an update.")
