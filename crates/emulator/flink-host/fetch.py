@@ -375,7 +375,10 @@ def java(tools, index, ignore_installed):
             raise Failure("the fetched Java runtime does not run on this machine: install Java 17")
         say("the Java runtime is ready")
 
-    executable = install(tools, f"java-{JAVA_RELEASE}", fill) / "bin" / "java"
+    try:
+        executable = install(tools, f"java-{JAVA_RELEASE}", fill) / "bin" / "java"
+    except Failure as failure:
+        raise Failure(f"no Java 17 to 23 is installed, and none can be fetched: {failure}") from failure
     major = java_major(executable)
     if major is None:
         raise Failure(f"the Java runtime in {executable.parent.parent} does not run: remove that folder and try again")

@@ -196,14 +196,13 @@ impl Folder {
         }
         match (version, current) {
             (None, None) if too_large => Err(CodeError::TooLarge),
-            (None, None) => Err(CodeError::Unreadable),
             (None, Some((id, content))) => Ok(ObjectVersion { id, content: Some(content) }),
             (Some(asked), Some((id, content))) if asked == id => Ok(ObjectVersion { id, content: Some(content) }),
             (Some(id), _) if id.chars().all(|character| character.is_ascii_hexdigit()) => {
                 let content = std::fs::read(kept.join(id)).map_err(|_| CodeError::Unreadable)?;
                 Ok(ObjectVersion { id: id.to_owned(), content: Some(content.into()) })
             }
-            (Some(_), _) => Err(CodeError::Unreadable),
+            (None, None) | (Some(_), _) => Err(CodeError::Unreadable),
         }
     }
 }
@@ -215,7 +214,8 @@ fn confined(root: &Path, bucket: &str, key: &str) -> Option<PathBuf> {
     inside.then(|| root.join(relative))
 }
 
-fn hash(content: &[u8]) -> String {
+/// Names content by itself: 32 hexadecimal digits.
+pub(crate) fn hash(content: &[u8]) -> String {
     Sha256::digest(content).iter().take(16).fold(String::with_capacity(32), |mut text, byte| {
         // Writing to a String cannot fail.
         let _ = write!(text, "{byte:02x}");

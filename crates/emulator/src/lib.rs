@@ -28,6 +28,7 @@ mod in_process;
 mod logs;
 mod presigned;
 mod server;
+mod temporary;
 mod wire;
 mod workflow;
 
@@ -37,5 +38,6 @@ pub use emulator::{ApplicationView, Emulator, EmulatorConfig, TOKEN_MARKER};
 pub use faults::{Effect, Fault, Loss, Occurrences};
 pub use in_process::{InProcessHttp, Unreachable};
 pub use record::RecordEntry;
+pub use temporary::TemporaryFolder;
 pub use timings::Timings;
 pub use wire::{HttpRequest, HttpResponse};

@@ -13,7 +13,7 @@ use clock::Clock;
 use emulator::data_plane::DataPlane;
 use emulator::flink::{FlinkDataPlane, FlinkOptions, FlinkVersion};
 use emulator::simulated::SimulatedDataPlane;
-use emulator::{CodeStore, Emulator, EmulatorConfig};
+use emulator::{CodeStore, Emulator, EmulatorConfig, TemporaryFolder};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
@@ -105,7 +105,7 @@ async fn serve(arguments: Serve) -> Result<(), ServeError> {
             Arc::new(FlinkDataPlane::launch(options).await?)
         }
     };
-    let kept = tempfile::tempdir()?;
+    let kept = TemporaryFolder::new()?;
     let code = match (&arguments.code_folder, arguments.code_s3_endpoint) {
         (Some(folder), _) => CodeStore::folder(folder, kept.path())?,
         (None, Some(endpoint)) => CodeStore::s3(endpoint, &aws_config::load_defaults(BehaviorVersion::latest()).await)?,

@@ -54,8 +54,10 @@ fn is_signed(path: &str, query: &str, headers: &HeaderMap) -> bool {
     let fields: BTreeMap<&str, &str> = authorization.split(", ").filter_map(|field| field.split_once('=')).collect();
     let (credential, names) = (fields["Credential"], fields["SignedHeaders"]);
     let Some(scope) = credential.strip_prefix(ACCESS_KEY).and_then(|it| it.strip_prefix('/')) else { return false };
-    let canonical_headers: String =
-        names.split(';').map(|name| format!("{name}:{}\n", text(name).unwrap_or_default())).collect();
+    let mut canonical_headers = String::new();
+    for name in names.split(';') {
+        writeln!(canonical_headers, "{name}:{}", text(name).unwrap_or_default()).unwrap();
+    }
     let payload = text("x-amz-content-sha256").unwrap();
     let request = format!("GET\n{path}\n{query}\n{canonical_headers}\n{names}\n{payload}");
     let date = text("x-amz-date").unwrap();

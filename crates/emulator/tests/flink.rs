@@ -282,6 +282,31 @@ async fn a_cluster_that_cannot_start_is_an_error_of_one_line() {
     bench.end().await;
 }
 
+#[tokio::test]
+async fn want_of_memory_is_told_in_one_line_and_leaves_nothing() {
+    let options = FlinkOptions { jvm_flags: vec!["-Xmx200000g".to_owned()], ..FlinkOptions::default() };
+    let bench = Bench::with(options).await;
+    let failure = bench.plane.prepare(&bench.spec("healthy")).await.unwrap_err();
+    let text = "the Flink cluster failed: there is not enough memory for its JVM: Could not reserve enough space";
+    assert!(failure.0.starts_with(text), "{failure:?}");
+    assert_eq!(failure.0.lines().count(), 1, "{failure:?}");
+    bench.end().await;
+}
+
+#[tokio::test]
+async fn a_shared_properties_file_that_cannot_be_written_is_refused_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("file");
+    std::fs::write(&file, "").unwrap();
+    let options =
+        FlinkOptions { shared_properties_file: Some(file.join("properties.json")), ..FlinkOptions::default() };
+    let refusal = FlinkDataPlane::launch(options).await.unwrap_err().to_string();
+    assert!(
+        refusal.starts_with("cannot write the runtime properties to ") && refusal.lines().count() == 1,
+        "{refusal}"
+    );
+}
+
 /// The same binary runs one of the tests above, and is killed in the midst of it.
 #[cfg(target_os = "linux")]
 #[tokio::test]
@@ -313,10 +338,10 @@ async fn killing_the_emulator_leaves_no_jvm() {
 }
 
 /// Runs the fetching script with pip set up in some way; returns what it said last.
-fn fetch_fails(into: &Path, settings: &[(&str, &str)]) -> String {
+fn fetch_fails(into: &Path, what: &[&str], settings: &[(&str, &str)]) -> String {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("flink-host").join("fetch.py");
     let mut command = Command::new("python3");
-    command.arg(script).arg("--into").arg(into).args(["--flink", "1.20.5"]);
+    command.arg(script).arg("--into").arg(into).args(what);
     let fetched = command.envs(settings.iter().copied()).output().unwrap();
     assert_eq!(fetched.status.code(), Some(1));
     let kept = std::fs::read_dir(into)
@@ -332,7 +357,7 @@ fn an_archive_that_is_not_the_pinned_one_is_not_kept() {
     let (links, tools) = (folder.path().join("links"), folder.path().join("tools"));
     std::fs::create_dir(&links).unwrap();
     std::fs::write(links.join("apache_flink_libraries-1.20.5.tar.gz"), "not Flink").unwrap();
-    let said = fetch_fails(&tools, &[("PIP_FIND_LINKS", links.to_str().unwrap())]);
+    let said = fetch_fails(&tools, &["--flink", "1.20.5"], &[("PIP_FIND_LINKS", links.to_str().unwrap())]);
     assert!(said.starts_with("error: hash mismatch: sha256 of apache_flink_libraries-1.20.5.tar.gz is "), "{said}");
 }
 
@@ -343,9 +368,18 @@ fn a_package_index_that_cannot_be_reached_is_told_in_one_line() {
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let index = format!("http://user:secret@127.0.0.1:{port}/simple");
     let settings = [("PIP_INDEX_URL", index.as_str()), ("PIP_FIND_LINKS", ""), ("no_proxy", "127.0.0.1")];
-    let said = fetch_fails(folder.path(), &settings);
-    assert!(said.starts_with("error: cannot fetch flink-1.20.5 from the package index: "), "{said}");
-    assert!(!said.contains("secret"), "{said}");
+    for (what, text) in [
+        (["--flink", "1.20.5"].as_slice(), "error: cannot fetch flink-1.20.5 from the package index: "),
+        (
+            &["--ignore-installed-java"],
+            "error: no Java 17 to 23 is installed, and none can be fetched: cannot fetch java-21.0.8.2 from the package \
+             index: ",
+        ),
+    ] {
+        let said = fetch_fails(folder.path(), what, &settings);
+        assert!(said.starts_with(text), "{said}");
+        assert!(!said.contains("secret"), "{said}");
+    }
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::os::unix::process::ExitStatusExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex as StdMutex, PoisonError, Weak};
@@ -37,8 +37,6 @@ pub(super) struct Launch<'a> {
     pub(super) jvm_flags: Vec<String>,
     /// Variables of its environment, beside those of this process.
     pub(super) environment: Vec<(&'static str, PathBuf)>,
-    /// The jar of `flink-host`.
-    pub(super) host_jar: &'a Path,
     /// Flink's configuration.
     pub(super) configuration: BTreeMap<String, String>,
     /// Slots of the `TaskManager`.
@@ -71,6 +69,7 @@ struct Process {
 struct Conversation {
     commands: ChildStdin,
     answers: Lines<BufReader<ChildStdout>>,
+    said: Arc<Said>,
 }
 
 impl Cluster {
@@ -78,8 +77,11 @@ impl Cluster {
     pub(super) async fn launch(launch: Launch<'_>) -> Result<Self, FlinkError> {
         let io = |source| FlinkError::Io { what: "start the JVM of a Flink cluster", source };
         let begin = Instant::now();
-        let class_path = format!("{}:{}/*", launch.host_jar.display(), launch.toolchain.flink.display());
+        let class_path = format!("{}:{}/*", launch.toolchain.host_jar.display(), launch.toolchain.flink.display());
         let mut child = Command::new(&launch.toolchain.java)
+            // What the JVM logs about itself goes to standard output, which is for answers.
+            .arg("-Xlog:disable")
+            .args(launch.toolchain.archive.iter().map(|archive| format!("-XX:SharedArchiveFile={}", archive.display())))
             .args(&launch.jvm_flags)
             .args(["-cp", &class_path, "flinkhost.FlinkHost"])
             .current_dir(&launch.directory)
@@ -108,7 +110,8 @@ impl Cluster {
             on_record: launch.on_record,
         };
         let listening = tokio::spawn(listener.listen(stderr));
-        let mut conversation = Conversation { commands, answers: BufReader::new(answers).lines() };
+        let mut conversation =
+            Conversation { commands, answers: BufReader::new(answers).lines(), said: Arc::clone(&said) };
         let started = async {
             conversation.ask(&format!("slots {}", launch.slots)).await?;
             for (key, value) in &launch.configuration {
@@ -116,13 +119,16 @@ impl Cluster {
             }
             conversation.ask("start").await
         };
-        match started.await {
+        let started = started.await;
+        match started {
             Ok(address) => {
                 let (directory, conversation) = (launch.directory, Mutex::new(conversation));
                 Ok(Self { address, ready_after: begin.elapsed(), directory, process, conversation })
             }
             Err(failure) => {
-                let status = process.end(matches!(failure, HostFailure::Silent(_))).await;
+                drop(conversation);
+                // One that is lost ends by itself, and its status tells why; the others are still there.
+                let status = process.end(!matches!(failure, HostFailure::Lost(_))).await;
                 // Ends at once, since the pipe has ended.
                 if let Err(error) = listening.await {
                     tracing::warn!(%error, "the log of a Flink cluster was not read to its end");
@@ -152,13 +158,9 @@ impl Cluster {
         matches!(self.process.child.lock().await.try_wait(), Ok(None))
     }
 
-    /// Memory that the JVM occupies, in bytes; none where that cannot be told.
-    pub(super) async fn resident_bytes(&self) -> Option<u64> {
-        let id = self.process.child.lock().await.id()?;
-        let status = tokio::fs::read_to_string(format!("/proc/{id}/status")).await.ok()?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
-        let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-        Some(kibibytes * 1024)
+    /// Id of the JVM's process; none once it has ended.
+    pub(super) async fn process_id(&self) -> Option<u32> {
+        self.process.child.lock().await.id()
     }
 
     /// Ends the `TaskManager` and brings up another one.
@@ -168,6 +170,16 @@ impl Cluster {
             Err(HostFailure::Refused(reason) | HostFailure::Lost(reason) | HostFailure::Silent(reason)) => {
                 Err(FlinkError::Cluster { reason })
             }
+        }
+    }
+
+    /// Lets the JVM end by itself, and waits for that.
+    pub(super) async fn retire(self) {
+        self.process.ending.store(true, Ordering::Relaxed);
+        drop(self.conversation.into_inner());
+        let ended = tokio::time::timeout(DEADLINE, self.process.end(false)).await;
+        if ended.is_err() {
+            tracing::warn!("the JVM of a Flink cluster does not end");
         }
     }
 
@@ -337,19 +349,24 @@ impl Conversation {
     async fn ask(&mut self, command: &str) -> Result<String, HostFailure> {
         let exchange = async {
             self.commands.write_all(format!("{command}\n").as_bytes()).await?;
-            self.answers.next_line().await
+            loop {
+                let Some(line) = self.answers.next_line().await? else { return Ok(None) };
+                if line == "done" {
+                    return Ok(Some(Ok(String::new())));
+                }
+                match line.split_once(' ') {
+                    Some(("ready", address)) => return Ok(Some(Ok(address.trim_end_matches('/').to_owned()))),
+                    Some(("failed", reason)) => return Ok(Some(Err(HostFailure::Refused(reason.to_owned())))),
+                    // The JVM itself says here what keeps it from starting.
+                    _ => self.said.add(&line),
+                }
+            }
         };
-        let answer = tokio::time::timeout(DEADLINE, exchange)
+        let answer: std::io::Result<_> = tokio::time::timeout(DEADLINE, exchange)
             .await
-            .map_err(|_| HostFailure::Silent("its JVM does not answer".to_owned()))?
-            .map_err(|error| HostFailure::Lost(error.to_string()))?
-            .ok_or_else(|| HostFailure::Lost("its JVM ended".to_owned()))?;
-        match answer.split_once(' ') {
-            None if answer == "done" => Ok(String::new()),
-            Some(("ready", address)) => Ok(address.trim_end_matches('/').to_owned()),
-            Some(("failed", reason)) => Err(HostFailure::Refused(reason.to_owned())),
-            _ => Err(HostFailure::Silent(format!("its JVM answered {answer:?}"))),
-        }
+            .map_err(|_| HostFailure::Silent("its JVM does not answer".to_owned()))?;
+        let answer = answer.map_err(|error| HostFailure::Lost(error.to_string()))?;
+        answer.unwrap_or_else(|| Err(HostFailure::Lost("its JVM ended".to_owned())))
     }
 }
 

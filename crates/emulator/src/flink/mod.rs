@@ -2,6 +2,7 @@
 //! first use. Jobs are real JARs, snapshots are savepoints, and Flink's REST API is Flink's own. Everything it writes is
 //! under one temporary folder, and everything it runs ends with it.
 
+mod archive;
 mod cluster;
 mod configuration;
 mod rest;
@@ -17,17 +18,16 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use reqwest::Client;
 use serde_json::json;
-use tempfile::TempDir;
 
 use self::cluster::{Cluster, Launch, OnRecord};
 use self::rest::{FlinkRest, Run};
 use self::tools::Tools;
 pub use self::tools::{FlinkVersion, default_tools_directory, job_jars};
+use crate::TemporaryFolder;
 use crate::data_plane::{
     DataPlane, DataPlaneError, JobMetrics, JobSpec, JobState, LogRecord, LogSink, RestResponse, SnapshotHandle,
 };
 
-const HOST_JAR: &[u8] = include_bytes!("../../flink-host/flink-host.jar");
 const LOGGING: &str = include_str!("log4j2.properties");
 /// System property and environment variable that tell a job where its `application_properties.json` is; the service's own
 /// place is `/etc/flink`.
@@ -136,6 +136,8 @@ pub struct ClusterFigures {
     pub ready_after: Duration,
     /// Memory that its JVM occupies now, in bytes; none where the system does not tell.
     pub resident_bytes: Option<u64>,
+    /// Id of its JVM's process; none once that has ended.
+    pub process_id: Option<u32>,
 }
 
 /// Runs jobs on real Flink clusters, one JVM per application.
@@ -145,7 +147,7 @@ pub struct FlinkDataPlane {
     tools: Tools,
     http: Client,
     /// Everything that is written: the host, clusters' own files, snapshots.
-    directory: TempDir,
+    directory: TemporaryFolder,
     clusters: AtomicU64,
     applications: Mutex<HashMap<String, Application>>,
     log: Arc<Mutex<Option<Arc<dyn LogSink>>>>,
@@ -181,8 +183,7 @@ impl FlinkDataPlane {
     /// Makes ready to run jobs: fetches what `options` asks for, which takes a while on a machine's first run.
     pub async fn launch(options: FlinkOptions) -> Result<Self, FlinkError> {
         let io = |source| FlinkError::Io { what: "write to the temporary folder", source };
-        let directory = tempfile::Builder::new().prefix("emulator-flink-").tempdir().map_err(io)?;
-        std::fs::write(directory.path().join("flink-host.jar"), HOST_JAR).map_err(io)?;
+        let directory = TemporaryFolder::new().map_err(io)?;
         std::fs::write(directory.path().join("log4j2.properties"), LOGGING).map_err(io)?;
         std::fs::create_dir(directory.path().join("snapshots")).map_err(io)?;
         if let Some(file) = &options.shared_properties_file {
@@ -207,8 +208,9 @@ impl FlinkDataPlane {
     /// What the cluster of an application's job costs; none when there is no job.
     pub async fn figures(&self, application: &str) -> Option<ClusterFigures> {
         let job = self.job(application)?;
-        let resident_bytes = job.cluster.resident_bytes().await;
-        Some(ClusterFigures { ready_after: job.cluster.ready_after(), resident_bytes })
+        let process_id = job.cluster.process_id().await;
+        let resident_bytes = process_id.and_then(resident_bytes);
+        Some(ClusterFigures { ready_after: job.cluster.ready_after(), resident_bytes, process_id })
     }
 
     fn applications(&self) -> MutexGuard<'_, HashMap<String, Application>> {
@@ -281,12 +283,10 @@ impl FlinkDataPlane {
         ];
         jvm_flags.extend(settings.map(|(name, path)| format!("-D{name}={}", path.display())));
         jvm_flags.extend(self.options.jvm_flags.iter().cloned());
-        let host_jar = self.directory.path().join("flink-host.jar");
         let launched = Cluster::launch(Launch {
             toolchain: &toolchain,
             jvm_flags,
             environment: vec![(PROPERTIES_FILE_VARIABLE, properties)],
-            host_jar: &host_jar,
             configuration: configuration::of_cluster(
                 spec,
                 &directory,
@@ -375,6 +375,14 @@ fn same_cluster(one: &JobSpec, other: &JobSpec) -> bool {
         && one.checkpoint_interval == other.checkpoint_interval
         && one.properties == other.properties
         && one.code == other.code
+}
+
+/// Memory that a process occupies, in bytes, where Linux tells.
+fn resident_bytes(process: u32) -> Option<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kibibytes * 1024)
 }
 
 async fn write_shared_properties(

@@ -13,10 +13,12 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::process::Command;
 use tokio::sync::Mutex;
 
-use super::FlinkError;
+use super::{FlinkError, archive};
+use crate::code::hash;
 
 const FETCH_SCRIPT: &str = include_str!("../../flink-host/fetch.py");
 const BUILD_SCRIPT: &str = include_str!("../../flink-host/build.py");
+const HOST_JAR: &[u8] = include_bytes!("../../flink-host/flink-host.jar");
 const FAULT_JOBS_JAR: &[u8] = include_bytes!("../../../../tests/flink-jobs/flink-jobs.jar");
 
 /// A version of Apache Flink that is carried, as the service offers it.
@@ -118,6 +120,10 @@ pub(super) struct Toolchain {
     pub(super) java_major: u32,
     /// Folder of Flink's jars.
     pub(super) flink: PathBuf,
+    /// The jar of `flink-host`.
+    pub(super) host_jar: PathBuf,
+    /// A class data archive of all this, where there is one.
+    pub(super) archive: Option<PathBuf>,
 }
 
 /// The toolchains of this machine, fetched when first asked for.
@@ -151,9 +157,31 @@ impl Tools {
             .flink
             .remove(version.release())
             .ok_or_else(|| FlinkError::Tools { reason: format!("the script fetched no {}", version.release()) })?;
-        let toolchain = Toolchain { java: fetched.java, java_major: fetched.java_major, flink };
+        let host = self.directory.join(format!("flink-host-{}", hash(HOST_JAR)));
+        let host_jar = Self::host_jar(&host)?;
+        let java = fetched.java;
+        // Java itself checks whether an archive fits; this only keeps those of several Javas apart.
+        let name = format!("flink-{}-{}.jsa", version.release(), hash(java.as_os_str().as_encoded_bytes()));
+        let mut toolchain = Toolchain { java, java_major: fetched.java_major, flink, host_jar, archive: None };
+        toolchain.archive = archive::ensure(&host.join(name), version, &toolchain, &self.directory).await?;
         ready.insert(version, toolchain.clone());
         Ok(toolchain)
+    }
+
+    /// Writes the jar of `flink-host` to its place, which is always the same: an archive holds for one class path.
+    fn host_jar(folder: &Path) -> Result<PathBuf, FlinkError> {
+        let jar = folder.join("flink-host.jar");
+        let write = || {
+            std::fs::create_dir_all(folder)?;
+            if !jar.exists() {
+                let partial = tempfile::Builder::new().prefix(".partial-").tempfile_in(folder)?;
+                std::fs::write(partial.path(), HOST_JAR)?;
+                partial.persist(&jar)?;
+            }
+            std::io::Result::Ok(())
+        };
+        write().map_err(|source| FlinkError::Io { what: "write the Flink host", source })?;
+        Ok(jar)
     }
 }
 
