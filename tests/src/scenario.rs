@@ -191,11 +191,23 @@ impl Scenario {
         self.run_with(Timings::default())
     }
 
+    /// The same with all that the functions can log.
+    ///
+    /// # Errors
+    /// As [`Scenario::run`].
+    pub fn run_talkatively(&self) -> Result<Run, String> {
+        self.run_logging("trace", Timings::default())
+    }
+
     /// The same where the service takes so long for its transitions.
     ///
     /// # Errors
     /// As [`Scenario::run`].
     pub fn run_with(&self, timings: Timings) -> Result<Run, String> {
+        self.run_logging("info", timings)
+    }
+
+    fn run_logging(&self, level: &str, timings: Timings) -> Result<Run, String> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_time()
             .start_paused(true)
@@ -205,7 +217,7 @@ impl Scenario {
         let writer = logs.clone();
         let subscriber = tracing_subscriber::fmt()
             .json()
-            .with_max_level(tracing::Level::DEBUG)
+            .with_env_filter(handler::log_filter(level))
             .with_writer(move || writer.clone())
             .finish();
         tracing::subscriber::with_default(subscriber, || {

@@ -237,6 +237,15 @@ fn play(scenario: &Scenario) -> Run {
     scenario.run().unwrap_or_else(|error| panic!("{} could not be played: {error}", scenario.name))
 }
 
+/// The checker looks for secrets in the logs, too: here with every line that the functions can be made to write.
+#[test]
+fn no_log_level_tells_a_secret() {
+    for name in ["healthy", "property-change", "crash-loop-in-open", "rollback-rejected"] {
+        let run = scenario(name).unwrap().run_talkatively().unwrap();
+        assert_eq!(run.mismatches(), [""; 0], "{name}");
+    }
+}
+
 #[test]
 fn any_step_may_be_repeated_that_was_not_run() {
     assert_any_step_may_end_by(CrashKind::DiesBefore);

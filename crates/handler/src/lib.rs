@@ -10,4 +10,4 @@ mod run;
 pub use adopt::{Made, adopt_versioned, start};
 pub use error::Error;
 pub use event::{Event, Execution, SubmitEvent};
-pub use run::{Environment, StartError, invoke, managed_flink, read, run};
+pub use run::{Environment, StartError, invoke, log_filter, managed_flink, read, run};

@@ -69,7 +69,7 @@ where
         .flatten_event(true)
         .with_current_span(false)
         .with_target(false)
-        .with_env_filter(EnvFilter::new(format!("{level},aws_config=warn,hyper=warn,lambda_runtime=error")))
+        .with_env_filter(log_filter(&level))
         .init();
     let (state, function) = (&state, &function);
     lambda_runtime::run(service_fn(
@@ -77,6 +77,12 @@ where
     ))
     .await
     .map_err(StartError)
+}
+
+/// What is logged at a level. It is ours alone: whatever the level, the AWS SDK and the HTTP clients tell of warnings only,
+/// since their finer lines show requests and answers, secrets included.
+pub fn log_filter(level: &str) -> EnvFilter {
+    EnvFilter::new(format!("warn,lambda_runtime=error,handler={level},managed_flink={level},notify={level}"))
 }
 
 /// One invocation: from the event's JSON to the result's, logged once. In-process tests come in here too.
