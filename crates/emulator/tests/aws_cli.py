@@ -123,12 +123,10 @@ def refused(code, call, **arguments):
         raise AssertionError(f"{code} expected")
 
 
-def main(endpoint):
-    for key in ("first.json", "second.json"):
-        url = f"{endpoint}/_emulator/code?bucket=code&key={key}"
-        urllib.request.urlopen(urllib.request.Request(url, data=b"{}", method="POST")).read()
+def made_client(service_name, endpoint):
+    """A client whose every answer is checked."""
     client = boto3.client(
-        "kinesisanalyticsv2",
+        service_name,
         endpoint_url=endpoint,
         region_name="us-east-1",
         aws_access_key_id="AKIDPYTHON",
@@ -137,6 +135,28 @@ def main(endpoint):
     )
     service = client.meta.service_model.service_id.hyphenize()
     client.meta.events.register(f"after-call.{service}", check_answer)
+    return client
+
+
+def check_logs(logs):
+    """Nothing is in the simulated jobs' logs; what there is of them is answered as the model says."""
+    group = "/aws/x"
+    assert [found["logGroupName"] for found in logs.describe_log_groups()["logGroups"]] == [group]
+    streams = logs.describe_log_streams(logGroupName=group)["logStreams"]
+    assert [found["logStreamName"] for found in streams] == ["y"]
+    assert logs.filter_log_events(logGroupName=group, filterPattern='{ $.messageType = "ERROR" }')["events"] == []
+    newest = logs.get_log_events(logGroupName=group, logStreamName="y")
+    again = logs.get_log_events(logGroupName=group, logStreamName="y", nextToken=newest["nextForwardToken"])
+    assert again["nextForwardToken"] == newest["nextForwardToken"]
+    refused("ResourceNotFoundException", logs.filter_log_events, logGroupName="/aws/absent")
+    refused("InvalidParameterException", logs.filter_log_events, logGroupName=group, filterPattern="[a, b]")
+
+
+def main(endpoint):
+    for key in ("first.json", "second.json"):
+        url = f"{endpoint}/_emulator/code?bucket=code&key={key}"
+        urllib.request.urlopen(urllib.request.Request(url, data=b"{}", method="POST")).read()
+    client = made_client("kinesisanalyticsv2", endpoint)
     application = Application(client)
 
     # Create
@@ -280,6 +300,7 @@ def main(endpoint):
     stopped = client.stop_application(ApplicationName=NAME, Force=True)
     application.until("READY")
     assert application.operation(stopped["OperationId"])["OperationStatus"] == "SUCCESSFUL"
+    check_logs(made_client("logs", endpoint))
     added = client.add_application_cloud_watch_logging_option(
         ApplicationName=NAME,
         CurrentApplicationVersionId=3,
@@ -304,7 +325,7 @@ def main(endpoint):
         assert time.monotonic() < deadline, "the application is still there"
         time.sleep(0.05)
     refused("ResourceNotFoundException", client.describe_application, ApplicationName=NAME)
-    assert len(CHECKED) == 24, sorted(CHECKED)
+    assert len(CHECKED) == 28, sorted(CHECKED)
 
 
 if __name__ == "__main__":
