@@ -528,7 +528,7 @@ fn rule_1_a_stop_follows_a_look() {
 }
 
 #[test]
-fn rule_1_a_stop_may_meet_anothers_change_only_in_the_window() {
+fn rule_1_a_stop_may_meet_a_foreign_change_only_in_the_window() {
     let stop = |is_in_the_window: bool| {
         move |story: &mut Story| {
             story.look("deploy");
@@ -548,7 +548,7 @@ fn rule_1_a_stop_may_meet_anothers_change_only_in_the_window() {
 }
 
 #[test]
-fn rule_1_a_stop_is_not_sent_after_a_look_at_anothers_version() {
+fn rule_1_a_stop_is_not_sent_after_a_look_at_a_foreign_version() {
     let knowing = |story: &mut Story| {
         story.update(OPERATOR, "by hand", "auto-2");
         story.force_stop("deploy");

@@ -136,7 +136,7 @@ mod tests {
             ("one two three", 10, &["one two", "three"]),
             ("java.lang.IllegalStateException", 12, &["java.lang.", "IllegalState", "Exception"]),
             ("a java.lang.IllegalStateException", 12, &["a java.lang.", "IllegalState", "Exception"]),
-            ("größer als zehn", 6, &["größer", "als", "zehn"]),
+            ("größer, über zehn", 7, &["größer,", "über", "zehn"]),
         ];
         for (text, width, lines) in cases {
             assert_eq!(wrap(text, width), lines, "{text}");
