@@ -60,7 +60,8 @@ pub enum Proof {
 /// What came of the state, in records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Account {
-    /// In the state of the old job when it was left; 0 where there was none.
+    /// In the state of the old job when it was left, or, where it goes on, when the change was made; 0 where there was
+    /// no old job.
     pub before: i64,
     /// In the state that the last restore began with; none where there was no restore.
     pub restored: Option<i64>,
@@ -129,11 +130,11 @@ impl Ledger {
         self.last().is_some_and(begun)
     }
 
-    /// Tells what came of the state.
+    /// Tells what came of the state by a change that was made when so many records had been counted.
     ///
     /// # Errors
     /// What is not as `proof` demands.
-    pub fn prove(&self, proof: Proof) -> Result<Account, String> {
+    pub fn prove(&self, proof: Proof, counted_at_change: i64) -> Result<Account, String> {
         let begins = |index: usize| self.0.get(index).is_some_and(|entry| !entry.is_snapshot());
         let Some((first, last)) = self.0.first().zip(self.last()) else { return Err("nothing was counted".to_owned()) };
         let fresh: Vec<_> = self.0.iter().filter(|entry| entry.event == "started").collect();
@@ -149,10 +150,13 @@ impl Ledger {
             return Err(format!("records were lost or counted twice: {wrong:?}"));
         }
         let Some((restore, source)) = restores.last().copied() else {
-            let before = if proof == Proof::Began { 0 } else { last.counted };
-            let is_right = matches!(proof, Proof::Began | Proof::Untouched);
-            let account = Account { before, restored: None, replayed: 0, after: last.counted };
-            return if is_right { Ok(account) } else { Err("the job was never restored".to_owned()) };
+            let account = Account { before: counted_at_change, restored: None, replayed: 0, after: last.counted };
+            let is_right = match proof {
+                Proof::Began => counted_at_change == 0 && last.counted > 0,
+                Proof::Untouched => counted_at_change > 0 && last.counted > counted_at_change,
+                _ => false,
+            };
+            return if is_right { Ok(account) } else { Err(format!("the job was never restored: {account:?}")) };
         };
         let (first_restore, first_source) = restores.first().copied().unwrap_or((restore, source));
         let snapshot = &self.0[source];
@@ -163,6 +167,9 @@ impl Ledger {
             replayed: most_between - snapshot.counted,
             after: last.counted,
         };
+        if account.before < counted_at_change {
+            return Err(format!("{counted_at_change} had been counted before: {account:?}"));
+        }
         // Nothing came after the savepoint with which a job was stopped.
         let ended_its_job = begins(source + 1);
         let once = restores.len() == 1;
@@ -233,12 +240,13 @@ mod tests {
             (returned, Proof::Returned, Account { before: 20, restored: Some(20), replayed: 15, after: 40 }),
             (back, Proof::WentBackTo(1), Account { before: 30, restored: Some(10), replayed: 20, after: 40 }),
             (recovered, Proof::Recovered, Account { before: 20, restored: Some(40), replayed: 0, after: 50 }),
-            (untouched, Proof::Untouched, Account { before: 20, restored: None, replayed: 0, after: 20 }),
+            (untouched, Proof::Untouched, Account { before: 10, restored: None, replayed: 0, after: 20 }),
             (untouched, Proof::Began, Account { before: 0, restored: None, replayed: 0, after: 20 }),
             (kept, Proof::Ended(30), Account { before: 20, restored: Some(20), replayed: 0, after: 30 }),
         ];
         for (text, proof, account) in proofs {
-            assert_eq!(ledger(text).prove(proof), Ok(account), "{proof:?}");
+            let counted_at_change = if proof == Proof::Began { 0 } else { 10 };
+            assert_eq!(ledger(text).prove(proof, counted_at_change), Ok(account), "{proof:?}");
         }
         for (text, proof) in [
             (returned, Proof::Kept),
@@ -254,21 +262,25 @@ mod tests {
             (kept, Proof::Ended(40)),
             (kept, Proof::CountersDropped),
         ] {
-            assert!(ledger(text).prove(proof).is_err(), "{proof:?} {text}");
+            assert!(ledger(text).prove(proof, 10).is_err(), "{proof:?} {text}");
         }
     }
 
     #[test]
     fn lost_state_and_records_are_found() {
         for text in ["s:0 c1:10 r1:11 c2:20", "s:0 c1:10 s:0 c1:20", "s:0 c1:10 r2:10 c3:20", "r1:10 c2:20", ""] {
-            assert!(ledger(text).prove(Proof::Kept).is_err(), "{text}");
+            assert!(ledger(text).prove(Proof::Kept, 0).is_err(), "{text}");
         }
+        assert!(
+            ledger("s:0 c1:10 r1:10 c2:20").prove(Proof::Kept, 11).unwrap_err().contains("had been counted before")
+        );
+        assert!(ledger("s:0 c1:10").prove(Proof::Untouched, 10).is_err());
         let mut lost = ledger("s:0 c1:10 r1:10 c2:20");
         lost.0[3].highest = 20;
-        assert!(lost.prove(Proof::Kept).unwrap_err().contains("lost or counted twice"));
+        assert!(lost.prove(Proof::Kept, 0).unwrap_err().contains("lost or counted twice"));
         let mut twice = ledger("s:0 c1:10 r1:10 c2:20");
         twice.0[3].misplaced = 1;
-        assert!(twice.prove(Proof::Kept).is_err());
+        assert!(twice.prove(Proof::Kept, 0).is_err());
     }
 
     #[test]
@@ -276,8 +288,8 @@ mod tests {
         let mut dropped = ledger("s:0 c1:10 c2:20 r2:20 c3:30");
         dropped.0[4] = Entry { highest: 49, counted: 30, misplaced: 30, ..dropped.0[4].clone() };
         let account = Account { before: 20, restored: Some(20), replayed: 0, after: 30 };
-        assert_eq!(dropped.prove(Proof::CountersDropped), Ok(account));
+        assert_eq!(dropped.prove(Proof::CountersDropped, 10), Ok(account));
         dropped.0[4].misplaced = 29;
-        assert!(dropped.prove(Proof::CountersDropped).is_err());
+        assert!(dropped.prove(Proof::CountersDropped, 10).is_err());
     }
 }

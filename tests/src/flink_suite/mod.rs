@@ -51,8 +51,8 @@ pub enum Circumstance {
     OlderSnapshot,
     /// No savepoint can be written from now on.
     Unwritable,
-    /// The same until the update has failed of it.
-    UnwritableForTheUpdate,
+    /// Somebody deletes the snapshot that the update has taken.
+    UpdatesSnapshotDeleted,
     /// The service refuses to roll back.
     RollbackRefused,
     /// The service rolls failed operations back by itself.
@@ -286,17 +286,17 @@ fn ways_back() -> Vec<Situation> {
         .ends(Outcome::Restored, &[UPDATE, ROLLBACK_REFUSED, FORCE, UPDATE, START], State::Returned),
         Situation::new(
             "forced-stop-loses-the-tail",
-            "The update cannot write its savepoint, and the service refuses to roll back: back to the snapshot before.",
-            code("healthy"),
+            "The same, and the snapshot that the update took is gone: back to the one before.",
+            timed("fails-after", "2"),
         )
-        .given(&[Circumstance::OlderSnapshot, Circumstance::UnwritableForTheUpdate, Circumstance::RollbackRefused])
+        .given(&[Circumstance::OlderSnapshot, Circumstance::UpdatesSnapshotDeleted, Circumstance::RollbackRefused])
         .ends(Outcome::Restored, &[UPDATE, ROLLBACK_REFUSED, FORCE, UPDATE, START], State::WentBackToSnapshot),
         Situation::new(
             "snapshot-cannot-be-written",
-            "The update cannot write its savepoint, and there is none to go back to: the old job is left alone.",
+            "The update cannot write its savepoint: the old job goes on, and is not sent back to an older snapshot.",
             code("healthy"),
         )
-        .given(&[Circumstance::Unwritable])
-        .ends(Outcome::NeedsAttention, &[UPDATE, ROLLBACK_REFUSED], State::Untouched),
+        .given(&[Circumstance::OlderSnapshot, Circumstance::Unwritable])
+        .ends(Outcome::NeedsAttention, &[UPDATE], State::Untouched),
     ]
 }

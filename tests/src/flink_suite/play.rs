@@ -114,7 +114,8 @@ impl Game<'_> {
             self.until_counted(ENOUGH_RECORDS).await?;
         }
         let snapshot = self.prepare(&world).await?;
-        let ends_at = self.ledger()?.most_counted() + REST_OF_THE_INPUT;
+        let counted = self.ledger()?.most_counted();
+        let ends_at = counted + REST_OF_THE_INPUT;
         self.deploy(&world, ends_at).await?;
         let proof = match self.situation.state {
             State::Kept => Proof::Kept,
@@ -130,7 +131,7 @@ impl Game<'_> {
         if !matches!(proof, Proof::Ended(_)) {
             self.is_what_runs().await?;
         }
-        self.ledger()?.prove(proof)
+        self.ledger()?.prove(proof, counted)
     }
 
     fn has(&self, circumstance: Circumstance) -> bool {
@@ -220,21 +221,20 @@ impl Game<'_> {
         if self.has(Circumstance::RollbackRefused) {
             let code = "InvalidRequestException".to_owned();
             let effect = Effect::Error { code, status: 400, message: "injected".to_owned() };
-            world.emulator.inject(Fault::new(ROLLBACK_CALL, effect));
+            world.emulator.inject(Fault::new("RollbackApplication", effect));
         }
         Ok(snapshot)
     }
 
     /// Deploys the change, and sees that it goes as it should.
     async fn deploy(&self, world: &World, ends_at: i64) -> Result<(), String> {
-        let folder = match [Circumstance::Unwritable, Circumstance::UnwritableForTheUpdate].map(|it| self.has(it)) {
-            [false, false] => None,
-            _ => Some(SnapshotFolder::close(self.snapshots().await?)?),
-        };
+        if self.has(Circumstance::Unwritable) {
+            self.close_snapshot_folder().await?;
+        }
         let execution = format!("{}-{}", self.situation.name, self.version.runtime().to_lowercase());
         let never = std::future::pending::<Stop>();
         let (deployed, around) =
-            tokio::join!(world.deploy(&execution, self.input(world, ends_at), never), self.meanwhile(world, folder));
+            tokio::join!(world.deploy(&execution, self.input(world, ends_at), never), self.meanwhile(world));
         around?;
         let (mut trace, result) = deployed?;
         trace.texts.extend(self.production.logs().take());
@@ -289,18 +289,21 @@ impl Game<'_> {
     }
 
     /// What happens while the change is deployed.
-    async fn meanwhile(&self, world: &World, folder: Option<SnapshotFolder>) -> Result<(), String> {
-        if let Some(folder) = folder.filter(|_| self.has(Circumstance::UnwritableForTheUpdate)) {
-            until("the update has failed", async || {
+    async fn meanwhile(&self, world: &World) -> Result<(), String> {
+        if self.has(Circumstance::UpdatesSnapshotDeleted) {
+            let snapshot = until("the new job was started", async || {
                 let record = world.emulator.record();
-                let has_failed = record.iter().any(|entry| {
-                    matches!(&entry.event, Event::OperationEnded { operation, status, .. }
-                        if operation == "UpdateApplication" && status == "FAILED")
-                });
-                Ok(has_failed.then_some(()))
+                Ok(record.iter().find_map(|entry| match &entry.event {
+                    Event::JobStarted(job) if job.cause == "UpdateApplication" => job.restored_from.clone(),
+                    _ => None,
+                }))
             })
             .await?;
-            folder.open()?;
+            let named = json!({ "ApplicationName": NAME, "SnapshotName": snapshot.snapshot });
+            let described = world.call(OPERATOR, "DescribeApplicationSnapshot", &named).await?;
+            let mut delete = named;
+            delete["SnapshotCreationTimestamp"] = described["SnapshotDetails"]["SnapshotCreationTimestamp"].clone();
+            world.call(OPERATOR, "DeleteApplicationSnapshot", &delete).await?;
         }
         if self.has(Circumstance::LosesTaskManager) {
             until("the new job has taken a checkpoint", async || {
@@ -374,38 +377,17 @@ impl Game<'_> {
         .await
     }
 
-    /// The folder of the savepoints, which lies beside those of the clusters.
-    async fn snapshots(&self) -> Result<PathBuf, String> {
+    /// Puts a file in the place of the folder of the savepoints, which lies beside those of the clusters. (Taking away the
+    /// right to write would not stop a Flink that runs as root.)
+    async fn close_snapshot_folder(&self) -> Result<(), String> {
         let configuration = self.flink("/jobmanager/config").await?;
         let mut settings = configuration.as_array().into_iter().flatten();
         let checkpoints = settings.find(|setting| setting["key"] == "execution.checkpointing.dir");
         let checkpoints = checkpoints.and_then(|setting| setting["value"].as_str()?.strip_prefix("file://"));
         let root = checkpoints.and_then(|checkpoints| Path::new(checkpoints).parent()?.parent());
-        root.map(|root| root.join("snapshots")).ok_or_else(|| format!("no checkpoints in {configuration}"))
-    }
-}
-
-/// The call that the service refuses.
-const ROLLBACK_CALL: &str = "RollbackApplication";
-
-/// The folder of the savepoints while nothing can be written there: a file stands in its place. (Taking away the right
-/// to write would not stop a test that runs as root.)
-struct SnapshotFolder {
-    path: PathBuf,
-    aside: PathBuf,
-}
-
-impl SnapshotFolder {
-    fn close(path: PathBuf) -> Result<Self, String> {
-        let aside = path.with_extension("aside");
-        std::fs::rename(&path, &aside).map_err(told)?;
-        std::fs::write(&path, "in the way").map_err(told)?;
-        Ok(Self { path, aside })
-    }
-
-    fn open(self) -> Result<(), String> {
-        std::fs::remove_file(&self.path).map_err(told)?;
-        std::fs::rename(&self.aside, &self.path).map_err(told)
+        let folder = root.map(|root| root.join("snapshots")).ok_or("no checkpoints are configured")?;
+        std::fs::rename(&folder, folder.with_extension("aside")).map_err(told)?;
+        std::fs::write(&folder, "in the way").map_err(told)
     }
 }
 
