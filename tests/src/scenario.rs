@@ -236,6 +236,7 @@ impl Scenario {
         for (_, happening) in self.happenings.iter().filter(|(at, _)| *at == 0) {
             happen(&world, self.app.name, happening).await?;
         }
+        world.stage.begins();
         let later: Vec<_> = self.happenings.iter().filter(|(at, _)| *at > 0).cloned().collect();
         let name = self.app.name;
         let around = Task::spawn(happen_later(Arc::clone(&world), name, later));

@@ -107,6 +107,9 @@ pub trait Stage: Send + Sync {
         behaviour.to_content()
     }
 
+    /// The application is there, and the scenario begins.
+    fn begins(&self) {}
+
     /// Sees every event of every execution.
     fn observe(&self, _event: &Event<'_>) {}
 

@@ -19,8 +19,7 @@ use serde_json::Value;
 use tokio::sync::mpsc::unbounded_channel;
 
 const DEMO: &str = env!("CARGO_BIN_EXE_demo");
-/// Fast, but slow enough that a machine with much to do sees every look where it belongs.
-const SPEEDS: Speeds = Speeds { before: 1_000, operation: 100, waiting: 100, between: 1_000 };
+const SPEEDS: Speeds = Speeds { before: 5_000, operation: 1_000, waiting: 1_000, between: 1_000 };
 
 /// Where the Lambdas are: beside the demo. `cargo test -p scenarios` alone does not build them.
 fn lambdas() -> PathBuf {

@@ -31,7 +31,7 @@ pub struct Arguments {
     /// Print the reports alone, as JSON.
     #[arg(long)]
     pub json: bool,
-    /// How many times as fast as real time waits go by [default: 50; 200 with --json; 1 with --flink]
+    /// How many times as fast as real time waits go by [default: 50; 1000 with --json; 1 with --flink]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub speed: Option<u32>,
     /// Run the jobs on a real Apache Flink of this version: 1.20, 2.2 or 2.3. The first use downloads it (230 MB).

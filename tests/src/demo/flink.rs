@@ -123,7 +123,11 @@ fn variant_of(behaviour: &Behaviour) -> Option<&'static str> {
 /// JAR, or if it is about something else than code that is deployed to a running application of any version.
 pub fn on_real_flink(scenario: &Scenario, version: FlinkVersion) -> Option<Scenario> {
     let app = &scenario.app;
-    let is_usual = app.is_running && app.behaviour == Behaviour::healthy() && app.runtime == App::default().runtime;
+    let usual = App::default();
+    let is_usual = app.is_running
+        && app.behaviour == usual.behaviour
+        && app.runtime == usual.runtime
+        && app.checkpoint_seconds.is_none_or(|seconds| Some(seconds) == usual.checkpoint_seconds);
     let mut last = None;
     let is_in_turn = scenario.deployments.iter().all(|planned| {
         let gap = last.replace(planned.at_seconds).map(|last| planned.at_seconds.saturating_sub(last));
@@ -175,7 +179,7 @@ mod tests {
 
     #[test]
     fn others_do_not() {
-        let others = ["one-restart", "newest-wins", "flink-404", "crash-loop-on-1-18", "clock-ahead", "no-restart"];
+        let others = ["one-restart", "newest-wins", "flink-404", "rare-checkpoints", "clock-ahead", "no-restart"];
         for name in others {
             assert_eq!(policy_on_flink(name, FlinkVersion::V1_20), None, "{name}");
         }

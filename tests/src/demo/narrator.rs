@@ -36,6 +36,8 @@ pub struct Narrator<'scenario> {
     tellings: BTreeMap<String, Telling>,
     /// Who was told of last.
     speaker: Option<String>,
+    /// Whether the last line was an empty one.
+    is_apart: bool,
     beats: usize,
 }
 
@@ -92,11 +94,19 @@ impl Row {
 impl<'scenario> Narrator<'scenario> {
     /// A narrator who has not told anything yet.
     pub fn new(scenario: &'scenario Scenario) -> Self {
-        Self { scenario, tellings: BTreeMap::new(), speaker: None, beats: 0 }
+        Self { scenario, tellings: BTreeMap::new(), speaker: None, is_apart: true, beats: 0 }
     }
 
     /// What is to be told of a piece of news; often nothing. `effort` counts what an execution cost once it has ended.
     pub fn tell(&mut self, news: &News, effort: impl FnOnce(&str) -> Effort) -> Vec<Line> {
+        let lines = self.tell_news(news, effort);
+        if let Some(last) = lines.last() {
+            self.is_apart = last.plain().is_empty();
+        }
+        lines
+    }
+
+    fn tell_news(&mut self, news: &News, effort: impl FnOnce(&str) -> Effort) -> Vec<Line> {
         match news {
             News::Happening { at, what } => self.tell_happening(*at, what),
             News::Execution { at, execution, what } => {
@@ -108,6 +118,9 @@ impl<'scenario> Narrator<'scenario> {
                 self.speaker = Some(execution.clone());
                 if let Some(telling) = self.tellings.get(execution).filter(|_| !is_new) {
                     lines.insert(0, self.heading(telling.number, ", continued"));
+                }
+                if !self.is_apart {
+                    lines.insert(0, Line::new());
                 }
                 lines
             }
@@ -307,7 +320,7 @@ impl Telling {
     fn say_wait(&mut self, state: &str, length: Duration) -> Vec<Line> {
         let Some(deployment) = &self.deployment else { return Vec::new() };
         let text = format!("{} {}", words::length(rounded(length)), words::wait(state, deployment));
-        if self.last_wait.as_ref() == Some(&text) {
+        if self.repeated > 0 || self.last_wait.as_ref() == Some(&text) {
             return Vec::new();
         }
         self.last_wait = Some(text.clone());

@@ -39,7 +39,7 @@ const OPERATION_ON_FLINK: u32 = 6;
 /// Columns of the names in the list.
 const LISTED_COLUMNS: usize = 27;
 const WATCHED: u32 = 50;
-const UNWATCHED: u32 = 200;
+const UNWATCHED: u32 = 1_000;
 
 /// How a performance ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

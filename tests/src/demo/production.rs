@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use asl::lambda::{Function, LambdaFunctions, LogLine};
-use asl::{Event, EventKind, TaskError, TaskHandler};
+use asl::{Event, TaskError, TaskHandler};
 use async_trait::async_trait;
 use bytes::Bytes;
 use clock::Clock;
@@ -205,13 +205,12 @@ impl Stage for RealStage {
         }
     }
 
+    fn begins(&self) {
+        self.pace.begin();
+    }
+
     fn observe(&self, event: &Event<'_>) {
-        match event.kind {
-            EventKind::ExecutionStarted { .. } => self.pace.deployment_began(),
-            EventKind::ExecutionEnded { .. } => self.pace.deployment_ended(),
-            EventKind::Waiting { state, .. } => self.pace.deployment_waits(state == "WaitForOperation"),
-            _ => {}
-        }
+        self.pace.observe(event);
         if let Some(news) = News::of(event) {
             self.tell(news);
         }

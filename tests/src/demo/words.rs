@@ -58,9 +58,8 @@ pub fn decision(deployment: &Deployment) -> String {
     if let Some(report) = &deployment.report {
         return report.outcome.to_string();
     }
-    let is_healthy = deployment.verdict.as_ref().is_some_and(|verdict| verdict.is == Judgement::Healthy);
     match deployment.next {
-        Next::Bake if is_healthy => "keep watching",
+        Next::Bake if is_baking(deployment) => "keep watching",
         Next::CheckSubtasks => "look once more",
         Next::WaitForOperation if deployment.rung == Rung::SystemRollback && deployment.verdict.is_none() => {
             "follow the service's own rollback"
@@ -77,6 +76,12 @@ pub fn decision(deployment: &Deployment) -> String {
     .to_owned()
 }
 
+/// Whether the wait that comes now is quiet time.
+fn is_baking(deployment: &Deployment) -> bool {
+    let is_healthy = deployment.verdict.as_ref().is_some_and(|verdict| verdict.is == Judgement::Healthy);
+    is_healthy && !deployment.decided.as_deref().unwrap_or_default().starts_with("hold")
+}
+
 /// Why it was decided: what follows the decision in the deployment's own words, reason by reason.
 pub fn reasons_of_decision(deployment: &Deployment) -> Vec<String> {
     let Some(decided) = deployment.decided.as_deref() else { return Vec::new() };
@@ -91,13 +96,12 @@ pub fn reasons_of_decision(deployment: &Deployment) -> Vec<String> {
 
 /// What a wait is for.
 pub fn wait(state: &str, deployment: &Deployment) -> &'static str {
-    let is_healthy = deployment.verdict.as_ref().is_some_and(|verdict| verdict.is == Judgement::Healthy);
     match state {
         "WaitToPrepare" => "until the application can be changed",
         "WaitForOperation" if deployment.verdict.is_none() => "until there can be something to see",
         "WaitForOperation" => "until the next look at the operation",
         "WaitForSubtasks" => "until the next look inside",
-        "Bake" if is_healthy => "of quiet time; then CloudWatch is asked",
+        "Bake" if is_baking(deployment) => "of quiet time; then CloudWatch is asked",
         _ => "until the next try",
     }
 }
@@ -169,6 +173,7 @@ fn fault(fault: &Fault) -> String {
         operation => operation.to_owned(),
     };
     match &fault.effect {
+        Effect::Error { code, status, .. } if code.is_empty() => format!("{call} answered with HTTP {status}"),
         Effect::Error { code, .. } => format!("{call} answered with {code}"),
         Effect::Throttle => format!("{call} throttled"),
         Effect::Delay(delay) => format!("{call} answered {} late", length(*delay)),
