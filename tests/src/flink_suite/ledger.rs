@@ -130,6 +130,34 @@ impl Ledger {
         self.last().is_some_and(begun)
     }
 
+    /// How many lines there are.
+    pub fn lines(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether every record was in the state exactly once, whenever a line was written.
+    pub fn is_exact(&self) -> bool {
+        self.0.iter().all(Entry::is_exact)
+    }
+
+    /// What has come of the state since the ledger had so many lines; none if nothing has been counted since.
+    pub fn account_since(&self, lines: usize) -> Option<Account> {
+        let most = |entries: &[Entry]| entries.iter().map(|entry| entry.counted).max().unwrap_or_default();
+        let since = self.0.get(lines..)?;
+        let last = since.last()?;
+        let restores: Vec<_> = (lines..).zip(since).filter(|(_, entry)| entry.event == "restored").collect();
+        let Some(((first, _), (place, restored))) = restores.first().zip(restores.last()) else {
+            let before = self.0[..lines].last().map_or(0, |entry| entry.counted);
+            return Some(Account { before, restored: None, replayed: 0, after: last.counted });
+        };
+        Some(Account {
+            before: most(&self.0[..*first]),
+            restored: Some(restored.counted),
+            replayed: most(&self.0[..*place]) - restored.counted,
+            after: last.counted,
+        })
+    }
+
     /// Tells what came of the state by a change that was made when so many records had been counted.
     ///
     /// # Errors
@@ -158,15 +186,9 @@ impl Ledger {
             };
             return if is_right { Ok(account) } else { Err(format!("the job was never restored: {account:?}")) };
         };
-        let (first_restore, first_source) = restores.first().copied().unwrap_or((restore, source));
+        let (_, first_source) = restores.first().copied().unwrap_or((restore, source));
         let snapshot = &self.0[source];
-        let most_between = self.0[source..restore].iter().map(|entry| entry.counted).max().unwrap_or_default();
-        let account = Account {
-            before: self.0[..first_restore].iter().map(|entry| entry.counted).max().unwrap_or_default(),
-            restored: Some(snapshot.counted),
-            replayed: most_between - snapshot.counted,
-            after: last.counted,
-        };
+        let account = self.account_since(0).ok_or("nothing was counted")?;
         if account.before < counted_at_change {
             return Err(format!("{counted_at_change} had been counted before: {account:?}"));
         }
@@ -264,6 +286,18 @@ mod tests {
         ] {
             assert!(ledger(text).prove(proof, 10).is_err(), "{proof:?} {text}");
         }
+    }
+
+    #[test]
+    fn one_change_after_the_other_has_its_own_account() {
+        let two = ledger("s:0 c1:10 c2:20 r2:20 c3:30 c4:40 r4:40 c5:55 r4:40 c5:60");
+        assert_eq!(two.lines(), 10);
+        let second = Account { before: 40, restored: Some(40), replayed: 15, after: 60 };
+        assert_eq!(two.account_since(5), Some(second));
+        let none = Account { before: 20, restored: None, replayed: 0, after: 30 };
+        assert_eq!(ledger("s:0 c1:10 c2:20 c3:30").account_since(3), Some(none));
+        assert_eq!(two.account_since(10), None);
+        assert!(two.is_exact());
     }
 
     #[test]
