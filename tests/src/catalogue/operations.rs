@@ -159,7 +159,7 @@ fn rungs() -> Vec<Scenario> {
         .deploy(code(JobFault::SlowRestore { seconds: 20_000 }, NeedsAttention, &[UPDATE, ROLLBACK]).with(
             "policy",
             json!({ "deadlineSeconds": 900, "operationTimeoutSeconds": 300, "settleTimeoutSeconds": 600,
-                    "bakeSeconds": 0 }),
+                    "settleSeconds": 150, "bakeSeconds": 0 }),
         )),
     ]
 }
