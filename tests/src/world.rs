@@ -110,6 +110,11 @@ pub trait Stage: Send + Sync {
     /// The application is there, and the scenario begins.
     fn begins(&self) {}
 
+    /// Runtime properties of the group `Job` that every application gets beside its own; none as a rule.
+    fn job_properties(&self) -> BTreeMap<String, String> {
+        BTreeMap::new()
+    }
+
     /// Sees every event of every execution.
     fn observe(&self, _event: &Event<'_>) {}
 
@@ -222,6 +227,11 @@ impl World {
         let version = self.put_code(&key, &app.behaviour);
         let properties: serde_json::Map<String, Value> =
             app.properties.iter().map(|(key, value)| ((*key).to_owned(), Value::from(*value))).collect();
+        let mut groups = vec![json!({ "PropertyGroupId": "app", "PropertyMap": properties })];
+        let job_properties = self.stage.job_properties();
+        if !job_properties.is_empty() {
+            groups.push(json!({ "PropertyGroupId": "Job", "PropertyMap": job_properties }));
+        }
         let checkpoints = match app.checkpoint_seconds {
             Some(seconds) => json!({ "ConfigurationType": "CUSTOM", "CheckpointingEnabled": true,
                 "CheckpointInterval": u64::from(seconds) * 1_000, "MinPauseBetweenCheckpoints": 1_000 }),
@@ -237,8 +247,7 @@ impl World {
                 "CheckpointConfiguration": checkpoints,
                 "ParallelismConfiguration": { "ConfigurationType": "CUSTOM", "Parallelism": 2, "ParallelismPerKPU": 1,
                     "AutoScalingEnabled": false } },
-            "EnvironmentProperties": { "PropertyGroups": [
-                { "PropertyGroupId": "app", "PropertyMap": properties } ] },
+            "EnvironmentProperties": { "PropertyGroups": groups },
             "ApplicationSnapshotConfiguration": { "SnapshotsEnabled": app.snapshots_enabled },
             "ApplicationSystemRollbackConfiguration": { "RollbackEnabled": app.system_rollback },
         });

@@ -2,7 +2,7 @@
 //! with which a person need not wait for long.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +12,7 @@ use emulator::data_plane::DataPlane;
 use emulator::flink::{FlinkDataPlane, FlinkError, FlinkOptions, FlinkVersion, default_tools_directory, job_jars};
 use emulator::simulated::{Behaviour, JobFault, RestartDelay};
 use serde_json::json;
+use tempfile::TempDir;
 
 use crate::scenario::{Planned, Scenario};
 use crate::world::App;
@@ -33,6 +34,9 @@ pub enum RealFlinkError {
     /// It could not be fetched or started.
     #[error(transparent)]
     Flink(#[from] FlinkError),
+    /// There is no place for the ledgers.
+    #[error("cannot make a temporary folder")]
+    Folder(#[source] std::io::Error),
     /// A JAR cannot be read.
     #[error("cannot read {}", .path.display())]
     Jar {
@@ -48,6 +52,8 @@ pub enum RealFlinkError {
 pub struct RealFlink {
     data_plane: Arc<FlinkDataPlane>,
     jars: BTreeMap<String, Bytes>,
+    /// Where the jobs' ledgers are.
+    folder: TempDir,
 }
 
 impl RealFlink {
@@ -72,12 +78,18 @@ impl RealFlink {
             };
         }
         let options = FlinkOptions { versions, restart_delay, ..FlinkOptions::default() };
-        Ok(Self { data_plane: Arc::new(FlinkDataPlane::launch(options).await?), jars })
+        let folder = tempfile::tempdir().map_err(RealFlinkError::Folder)?;
+        Ok(Self { data_plane: Arc::new(FlinkDataPlane::launch(options).await?), jars, folder })
     }
 
     /// The JAR of a fault job (`tests/flink-jobs`); none if there is none of that name.
     pub fn jar(&self, variant: &str) -> Option<Bytes> {
         self.jars.get(variant).cloned()
+    }
+
+    /// A folder for the jobs' ledgers, which goes with this.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     /// What runs the jobs, with what its clusters cost.

@@ -218,13 +218,17 @@ async fn watch<Out: Write>(
     let mut beats = interval(BEAT);
     beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut quiet_beats = 0;
+    let effort = |execution: &str| Effort {
+        records: production.records(execution),
+        ..Effort::of(&emulator.record(), execution)
+    };
     let play = production.play(scenario);
     tokio::pin!(play);
     let run = loop {
         tokio::select! {
             biased;
             Some(news) = news.recv() => {
-                let lines = narrator.tell(&news, |execution| Effort::of(&emulator.record(), execution));
+                let lines = narrator.tell(&news, effort);
                 screen.print(&lines)?;
                 if !lines.is_empty() {
                     quiet_beats = 0;
@@ -242,7 +246,7 @@ async fn watch<Out: Write>(
         }
     };
     while let Ok(news) = news.try_recv() {
-        screen.print(&narrator.tell(&news, |execution| Effort::of(&emulator.record(), execution)))?;
+        screen.print(&narrator.tell(&news, effort))?;
     }
     screen.clear()?;
     run.map_err(DemoError::Play)

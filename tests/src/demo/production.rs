@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use asl::lambda::{Function, LambdaFunctions, LogLine};
-use asl::{Event, TaskError, TaskHandler};
+use asl::{Event, EventKind, TaskError, TaskHandler};
 use async_trait::async_trait;
 use bytes::Bytes;
 use clock::Clock;
@@ -22,6 +22,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use super::flink::RealFlink;
 use super::news::News;
 use super::pace::{Pace, Speeds};
+use crate::flink_suite::ledger::Ledger;
 use crate::scenario::{Happening, Logs, Run, Scenario};
 use crate::world::{BUS, FUNCTIONS, Stage, TOPIC, World, noon};
 
@@ -100,6 +101,7 @@ impl Production {
             flink,
             news,
             functions: Mutex::default(),
+            books: Mutex::default(),
         };
         Ok(Self { emulator, stage: Arc::new(stage), logs })
     }
@@ -125,6 +127,12 @@ impl Production {
     /// The emulator, for its clock and its record.
     pub fn emulator(&self) -> &Emulator {
         &self.emulator
+    }
+
+    /// What a deployment did to the records in the state of a real job, in words, once it has ended.
+    pub fn records(&self, execution: &str) -> Option<String> {
+        let books = self.stage.books.lock().unwrap_or_else(PoisonError::into_inner);
+        books.get(execution).and_then(|book| book.records.clone())
     }
 
     /// What sets the clock's speed.
@@ -160,12 +168,44 @@ struct RealStage {
     flink: Option<RealFlink>,
     news: UnboundedSender<News>,
     functions: Mutex<Vec<Arc<LambdaFunctions>>>,
+    /// By execution.
+    books: Mutex<BTreeMap<String, Book>>,
+}
+
+/// What is known of the ledger of a deployment's job.
+#[derive(Debug, Default)]
+struct Book {
+    /// Lines that it had when the deployment began.
+    lines: usize,
+    /// What the deployment did to the records, in words; none before its end.
+    records: Option<String>,
 }
 
 impl RealStage {
     /// Nobody may be listening any more.
     fn tell(&self, news: News) {
         let _ = self.news.send(news);
+    }
+
+    /// The file of the ledger, where there is a real job to write it.
+    fn ledger_file(&self) -> Option<PathBuf> {
+        self.flink.as_ref().map(|flink| flink.folder().join("ledger.jsonl"))
+    }
+
+    /// Looks into the ledger when a deployment begins and ends.
+    fn keep_books(&self, event: &Event<'_>) {
+        let Some(ledger) = self.ledger_file().and_then(|file| Ledger::read(&[file]).ok()) else { return };
+        let mut books = self.books.lock().unwrap_or_else(PoisonError::into_inner);
+        let book = books.entry(event.execution.to_owned()).or_default();
+        match event.kind {
+            EventKind::ExecutionStarted { redrives: 0, .. } => book.lines = ledger.lines(),
+            EventKind::ExecutionEnded { .. } => {
+                let are_right = if ledger.is_exact() { "each exactly once" } else { "some lost or counted twice" };
+                let account = ledger.account_since(book.lines);
+                book.records = account.map(|account| format!("{account}; {are_right}"));
+            }
+            _ => {}
+        }
     }
 }
 
@@ -205,12 +245,20 @@ impl Stage for RealStage {
         }
     }
 
+    fn job_properties(&self) -> BTreeMap<String, String> {
+        let file = self.ledger_file().map(|file| ("ledger.file".to_owned(), file.display().to_string()));
+        file.into_iter().collect()
+    }
+
     fn begins(&self) {
         self.pace.begin();
     }
 
     fn observe(&self, event: &Event<'_>) {
         self.pace.observe(event);
+        if matches!(event.kind, EventKind::ExecutionStarted { .. } | EventKind::ExecutionEnded { .. }) {
+            self.keep_books(event);
+        }
         if let Some(news) = News::of(event) {
             self.tell(news);
         }

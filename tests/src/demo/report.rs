@@ -26,6 +26,8 @@ pub struct Effort {
     pub calls_to_flink: usize,
     /// The snapshot that the last job was restored from, if a job was started by or because of the execution.
     pub restored_from: Option<RestoredFrom>,
+    /// What became of the records in the state, in words, where there is a real job that counts them.
+    pub records: Option<String>,
 }
 
 impl Effort {
@@ -47,7 +49,13 @@ impl Effort {
             }
             _ => None,
         });
-        Self { transitions: 0, calls_to_aws: to_aws.len(), calls_to_flink: to_flink.len(), restored_from }
+        Self {
+            transitions: 0,
+            calls_to_aws: to_aws.len(),
+            calls_to_flink: to_flink.len(),
+            restored_from,
+            records: None,
+        }
     }
 }
 
@@ -80,6 +88,7 @@ pub fn report(report: &Report, effort: &Effort) -> Vec<Line> {
     if let Some(RestoredFrom { snapshot, version, .. }) = &effort.restored_from {
         fact("state", &[format!("from snapshot {snapshot}, taken of version {version}")]);
     }
+    fact("records", &effort.records.iter().cloned().collect::<Vec<_>>());
     let lasted = Duration::try_from(report.ended_at.duration_since(report.started_at)).unwrap_or_default();
     fact("took", &[words::length(lasted)]);
     let microdollars = effort.transitions * MICRODOLLARS_PER_TRANSITION;

@@ -2,6 +2,7 @@
 //! snapshot, and whether each of them was there exactly once. From this alone it is told what a deployment did to the
 //! state.
 
+use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -69,6 +70,20 @@ pub struct Account {
     pub replayed: i64,
     /// In the state at the end.
     pub after: i64,
+}
+
+impl fmt::Display for Account {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { before, restored, replayed, after } = self;
+        write!(formatter, "{before} in the state before")?;
+        if let Some(restored) = restored {
+            write!(formatter, ", {restored} restored")?;
+        }
+        if *replayed > 0 {
+            write!(formatter, ", {replayed} counted again")?;
+        }
+        write!(formatter, ", {after} now")
+    }
 }
 
 /// A ledger as it has been written so far.
@@ -146,14 +161,14 @@ impl Ledger {
         let since = self.0.get(lines..)?;
         let last = since.last()?;
         let restores: Vec<_> = (lines..).zip(since).filter(|(_, entry)| entry.event == "restored").collect();
-        let Some(((first, _), (place, restored))) = restores.first().zip(restores.last()) else {
+        let Some(((first, _), (place, state))) = restores.first().zip(restores.last()) else {
             let before = self.0[..lines].last().map_or(0, |entry| entry.counted);
             return Some(Account { before, restored: None, replayed: 0, after: last.counted });
         };
         Some(Account {
             before: most(&self.0[..*first]),
-            restored: Some(restored.counted),
-            replayed: most(&self.0[..*place]) - restored.counted,
+            restored: Some(state.counted),
+            replayed: most(&self.0[..*place]) - state.counted,
             after: last.counted,
         })
     }
@@ -286,6 +301,14 @@ mod tests {
         ] {
             assert!(ledger(text).prove(proof, 10).is_err(), "{proof:?} {text}");
         }
+    }
+
+    #[test]
+    fn an_account_is_told_in_a_line() {
+        let account = Account { before: 20, restored: Some(20), replayed: 15, after: 40 };
+        assert_eq!(account.to_string(), "20 in the state before, 20 restored, 15 counted again, 40 now");
+        let account = Account { before: 0, restored: None, replayed: 0, after: 40 };
+        assert_eq!(account.to_string(), "0 in the state before, 40 now");
     }
 
     #[test]
