@@ -5,7 +5,10 @@
 
 use std::io::{self, Write as _};
 use std::path::Path;
+use std::process::{Command, Stdio};
 use std::sync::LazyLock;
+use std::thread::sleep;
+use std::time::Duration;
 
 use emulator::flink::FlinkVersion;
 use scenarios::demo::production::find_lambdas;
@@ -18,9 +21,14 @@ const VERSIONS: [FlinkVersion; 2] = [FlinkVersion::V1_20, FlinkVersion::V2_3];
 /// However many tests a machine runs at a time, it has memory for so many situations.
 static SEATS: LazyLock<Semaphore> = LazyLock::new(|| Semaphore::new(seats().div_ceil(VERSIONS.len())));
 
+const E2E: &str = env!("CARGO_BIN_EXE_e2e");
+const PAUSE: Duration = Duration::from_millis(50);
+/// So many pauses that only a hang takes as long.
+const PATIENCE: u32 = 6_000;
+
 /// Plays a situation on all versions at a time.
 fn plays(name: &str) {
-    let directory = Path::new(env!("CARGO_BIN_EXE_e2e")).parent().unwrap();
+    let directory = Path::new(E2E).parent().unwrap();
     let built = find_lambdas(directory);
     assert!(built.is_ok(), "run `cargo xtask test`, or first `cargo build --workspace --bins`: {built:?}");
     let situation = situations().into_iter().find(|situation| situation.name == name).unwrap();
@@ -85,4 +93,74 @@ situations! {
     forced_stop_and_restore "forced-stop-and-restore"
     forced_stop_loses_the_tail "forced-stop-loses-the-tail"
     snapshot_cannot_be_written "snapshot-cannot-be-written"
+}
+
+/// The JVMs whose environment has this variable, or had it where they are at their end.
+fn marked_clusters(mark: &str) -> usize {
+    let processes = std::fs::read_dir("/proc").unwrap().flatten();
+    let is_marked = |folder: &Path| {
+        let read = |file: &str| std::fs::read(folder.join(file)).unwrap_or_default();
+        let has = |bytes: &[u8], text: &str| String::from_utf8_lossy(bytes).contains(text);
+        has(&read("environ"), mark) && has(&read("cmdline"), "flinkhost.FlinkHost")
+    };
+    processes.filter(|process| is_marked(&process.path())).count()
+}
+
+fn until(what: &str, is_so: impl Fn() -> bool) {
+    let is_so_in_time = (0..PATIENCE).any(|_| {
+        let is_so = is_so();
+        if !is_so {
+            sleep(PAUSE);
+        }
+        is_so
+    });
+    assert!(is_so_in_time, "never: {what}");
+}
+
+/// Ends the suite by a signal while a cluster runs, and returns its exit code.
+fn end_by(signal: &str) -> Option<i32> {
+    let mark = format!("E2E_ENDED_BY={signal}-{}", std::process::id());
+    let (name, value) = mark.split_once('=').unwrap();
+    let mut suite = Command::new(E2E)
+        .args(["--flink", "1.20", "--only", "healthy-code"])
+        .env(name, value)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    until("a cluster runs", || marked_clusters(&mark) > 0);
+    let killed = Command::new("kill").args([format!("-{signal}"), suite.id().to_string()]).status().unwrap();
+    assert!(killed.success());
+    let status = suite.wait().unwrap();
+    until("no cluster is left", || marked_clusters(&mark) == 0);
+    status.code()
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn whatever_ends_the_suite_ends_its_clusters() {
+    assert_eq!(end_by("INT"), Some(130));
+    assert_eq!(end_by("TERM"), Some(143));
+    assert_eq!(end_by("KILL"), None);
+}
+
+#[test]
+fn misuse_is_told_in_a_line() {
+    let suite = |arguments: &[&str]| Command::new(E2E).args(arguments).output().unwrap();
+    let unknown = suite(&["--only", "none"]);
+    assert_eq!(unknown.status.code(), Some(2));
+    assert_eq!(String::from_utf8_lossy(&unknown.stderr), "e2e: there is no situation none; --list shows all\n");
+    assert_eq!(suite(&["--flink", "1.15"]).status.code(), Some(2));
+    let listed = suite(&["--list"]);
+    assert_eq!(String::from_utf8_lossy(&listed.stdout).lines().count(), situations().len());
+}
+
+#[test]
+fn the_documentation_tells_what_each_situation_proves() {
+    let page = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/real-flink.md")).unwrap();
+    for situation in situations() {
+        let row = page.lines().find(|line| line.starts_with(&format!("| `{}` |", situation.name)));
+        let row = row.unwrap_or_else(|| panic!("no row for {}", situation.name));
+        assert!(row.contains(&format!("| {} |", situation.outcome)), "{row}");
+    }
 }

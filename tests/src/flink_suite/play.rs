@@ -34,7 +34,7 @@ const CHECKPOINT_MILLISECONDS: u64 = 1_000;
 /// Records that have been counted before a change, and between a snapshot taken by hand and the change.
 const ENOUGH_RECORDS: i64 = 150;
 /// Records from what has been counted to the end of the input, where there is one.
-const REST_OF_THE_INPUT: i64 = 1_500;
+const REST_OF_THE_INPUT: i64 = 900;
 /// Seconds of the deployment that a job is to be steady for, at [`SPEEDS`] a fifth of that in reality, and of quiet time.
 const SETTLE_SECONDS: u32 = 30;
 const BAKE_SECONDS: u32 = 20;
@@ -327,7 +327,7 @@ impl Game<'_> {
         until("the count goes on", async || {
             let ledger = self.ledger()?;
             let goes_on = match proof {
-                Proof::Ended(_) => true,
+                Proof::Ended(records) => ledger.last().is_some_and(|last| last.counted >= records),
                 Proof::CountersDropped => ledger.has_begun_again(),
                 Proof::Recovered => ledger.restores() > 1 && ledger.has_gone_beyond(most),
                 _ => ledger.has_gone_beyond(most),
