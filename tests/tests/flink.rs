@@ -145,6 +145,20 @@ fn whatever_ends_the_suite_ends_its_clusters() {
 }
 
 #[test]
+fn the_demo_tells_what_the_state_held() {
+    let _seat = tokio::runtime::Runtime::new().unwrap().block_on(SEATS.acquire()).unwrap();
+    let demo = ["--flink", "1.20", "--scenario", "crash-loop-in-open", "--speed", "5"];
+    let output = Command::new(env!("CARGO_BIN_EXE_demo")).args(demo).output().unwrap();
+    let told: Vec<_> = std::str::from_utf8(&output.stdout).unwrap().split_whitespace().collect();
+    let told = told.join(" ");
+    assert_eq!(output.status.code(), Some(0), "{told}");
+    let (before, rest) = told.split_once(" in the state before, ").unwrap_or_else(|| panic!("no records: {told}"));
+    let (restored, rest) = rest.split_once(" restored, ").unwrap();
+    assert_eq!(before.rsplit(' ').next(), Some(restored), "{told}");
+    assert!(rest.contains(" now; each exactly once"), "{told}");
+}
+
+#[test]
 fn misuse_is_told_in_a_line() {
     let suite = |arguments: &[&str]| Command::new(E2E).args(arguments).output().unwrap();
     let unknown = suite(&["--only", "none"]);
