@@ -144,7 +144,6 @@ scenarios! {
     alarm_before,
     alarm_unknown,
     newest_wins,
-    two_at_the_same_instant,
     newest_wins_in_the_bake,
     newest_waits,
     three_at_once,

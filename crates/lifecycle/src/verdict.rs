@@ -201,18 +201,22 @@ impl std::fmt::Display for Reason {
             Self::UnknownStatus { what, status } => write!(f, "{what} has the unknown status {status}"),
             Self::NoJob => f.write_str("Flink shows no job"),
             Self::TasksNotRunning { state, tasks } => write!(f, "job {state}, {tasks}"),
-            Self::TasksRunning { tasks, restarts } => write!(f, "{tasks}, {restarts} restarts"),
+            Self::TasksRunning { tasks, restarts } => write!(f, "{tasks}, {}", counted(*restarts, "restart")),
             Self::SteadyFor { seconds, of } => write!(f, "steady for {seconds} of {of} s"),
             Self::NoCheckpointYet { failed: 0 } => f.write_str("no checkpoint completed yet"),
             Self::NoCheckpointYet { failed } => write!(f, "no checkpoint completed yet, {failed} failed"),
-            Self::Checkpoints { completed } => write!(f, "{completed} checkpoints completed"),
+            Self::Checkpoints { completed } => write!(f, "{} completed", counted(*completed, "checkpoint")),
             Self::JobFailed { state } => write!(f, "the job is {state}: nothing restarts it"),
             Self::JobFinished => f.write_str("the job came to the end of its input"),
-            Self::Restarts { count, tolerated } => write!(f, "{count} restarts, {tolerated} are tolerated"),
+            Self::Restarts { count, tolerated } => {
+                write!(f, "{}, {tolerated} are tolerated", counted(*count, "restart"))
+            }
             Self::NotSettled { seconds } => write!(f, "the job was not steady within {seconds} s"),
             Self::FirstFailure { failure } => write!(f, "first failure: {failure}"),
             Self::QuietFor { seconds, of } => write!(f, "quiet for {seconds} of {of} s"),
-            Self::RestartsSeen { count, .. } => write!(f, "CloudWatch shows {count} restarts: looking closer"),
+            Self::RestartsSeen { count, .. } => {
+                write!(f, "CloudWatch shows {}: looking closer", counted(*count, "restart"))
+            }
             Self::AlarmRaised { name } => write!(f, "the alarm {name} is in ALARM"),
             Self::PolicyHolds => f.write_str("the policy says to hold on failure"),
             Self::NoSnapshot { version } => {
@@ -231,6 +235,11 @@ impl std::fmt::Display for Reason {
             Self::TakingSnapshot { name } => write!(f, "the snapshot {name} is being taken"),
         }
     }
+}
+
+/// A count with its noun: `1 restart`, `2 restarts`.
+fn counted(count: u64, noun: &str) -> String {
+    if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
 }
 
 /// The reasons in one line.

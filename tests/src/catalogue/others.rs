@@ -152,12 +152,6 @@ fn other_deployments() -> Vec<Scenario> {
         Scenario::new("newest-wins", "A second deployment arrives while the first is watched: the newest wins.")
             .deploy(superseded())
             .deploy(good().at(130)),
-        Scenario::new(
-            "two-at-the-same-instant",
-            "Two deployments begin at the same instant: the service takes one update, and the other deployment gives way.",
-        )
-        .deploy(good())
-        .deploy(code(Behaviour::healthy(), Superseded, &[UPDATE_REFUSED])),
         Scenario::new("newest-wins-in-the-bake", "A second deployment arrives during the first one's bake.")
             .deploy(superseded())
             .deploy(good().at(300)),
