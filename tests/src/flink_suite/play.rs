@@ -212,8 +212,7 @@ impl Game<'_> {
                 Ok((described["SnapshotDetails"]["SnapshotStatus"] == "READY").then_some(()))
             })
             .await?;
-            let job = self.flink("/jobs/overview").await?["jobs"][0]["jid"].as_str().unwrap_or_default().to_owned();
-            let checkpoints = self.flink(&format!("/jobs/{job}/checkpoints")).await?;
+            let checkpoints = self.flink(&format!("/jobs/{}/checkpoints", self.job().await?)).await?;
             let number = checkpoints["latest"]["savepoint"]["id"].as_i64();
             snapshot = Some(number.ok_or_else(|| format!("no savepoint in {checkpoints}"))?);
             self.until_counted(self.ledger()?.most_counted() + ENOUGH_RECORDS).await?;
@@ -306,10 +305,11 @@ impl Game<'_> {
             world.call(OPERATOR, "DeleteApplicationSnapshot", &delete).await?;
         }
         if self.has(Circumstance::LosesTaskManager) {
+            until("the new job runs", async || Ok((self.ledger()?.restores() == 1).then_some(()))).await?;
+            // What the ledger wrote into a checkpoint does not tell that this was completed.
             until("the new job has taken a checkpoint", async || {
-                let ledger = self.ledger()?;
-                let is_snapshot = ledger.last().is_some_and(|last| last.event == "snapshot");
-                Ok((ledger.restores() == 1 && is_snapshot).then_some(()))
+                let checkpoints = self.flink(&format!("/jobs/{}/checkpoints", self.job().await?)).await?;
+                Ok(checkpoints["counts"]["completed"].as_u64().filter(|count| *count > 0).map(|_| ()))
             })
             .await?;
             world.emulator.lose_task_manager(NAME).await.map_err(told)?;
@@ -350,8 +350,7 @@ impl Game<'_> {
         if release != version.release() {
             return Err(format!("Flink {release} runs in the end, not {}", version.release()));
         }
-        let job = self.flink("/jobs/overview").await?["jobs"][0]["jid"].as_str().unwrap_or_default().to_owned();
-        let job = self.flink(&format!("/jobs/{job}")).await?;
+        let job = self.flink(&format!("/jobs/{}", self.job().await?)).await?;
         let wanted = change.parallelism.filter(|_| is_live).unwrap_or(PARALLELISM);
         let parallelisms: Vec<_> = job["vertices"].as_array().into_iter().flatten().collect();
         if !parallelisms.iter().any(|vertex| {
@@ -365,6 +364,13 @@ impl Game<'_> {
             return Ok(());
         }
         Err("the job's runtime properties are not those that it should have".to_owned())
+    }
+
+    /// Flink's id of the job.
+    async fn job(&self) -> Result<String, String> {
+        let overview = self.flink("/jobs/overview").await?;
+        let id = overview["jobs"][0]["jid"].as_str().map(str::to_owned);
+        id.ok_or_else(|| format!("there is no job: {overview}"))
     }
 
     /// An answer of Flink's REST API, past the service.
