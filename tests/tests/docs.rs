@@ -43,10 +43,16 @@ fn page(path: &str) -> String {
 
 /// Every page that people read, by its path.
 fn pages() -> Vec<(String, String)> {
-    let mut paths: Vec<String> =
-        ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/architecture.md", "docs/operations.md"]
-            .map(str::to_owned)
-            .to_vec();
+    let mut paths: Vec<String> = [
+        "README.md",
+        "CONTRIBUTING.md",
+        "CHANGELOG.md",
+        "docs/architecture.md",
+        "docs/operations.md",
+        "docs/real-flink.md",
+    ]
+    .map(str::to_owned)
+    .to_vec();
     let decisions = std::fs::read_dir(root().join("docs/adr")).unwrap();
     paths.extend(decisions.map(|entry| format!("docs/adr/{}", entry.unwrap().file_name().to_str().unwrap())));
     paths.sort();
