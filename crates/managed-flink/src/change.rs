@@ -104,7 +104,7 @@ impl ManagedFlink {
         }
     }
 
-    /// Begins a snapshot of this name (`CreateApplicationSnapshot`); [`snapshot`](Self::snapshot) shows how it goes.
+    /// Begins a snapshot of this name (`CreateApplicationSnapshot`); [`snapshots`](Self::snapshots) shows how it goes.
     pub async fn take_snapshot(&self, name: &str, snapshot: &str) -> Result<(), Error> {
         const OPERATION: &str = "CreateApplicationSnapshot";
         let body = json!({ "ApplicationName": name, "SnapshotName": snapshot });

@@ -77,17 +77,6 @@ impl ManagedFlink {
         Err(Error::unreadable(OPERATION, format!("the list does not end after {MOST_PAGES} pages")))
     }
 
-    /// One snapshot (`DescribeApplicationSnapshot`); none if there is none of this name, or no such application.
-    pub async fn snapshot(&self, name: &str, snapshot: &str) -> Result<Option<Snapshot>, Error> {
-        const OPERATION: &str = "DescribeApplicationSnapshot";
-        let wire = Wire::new(OPERATION, &json!({ "ApplicationName": name, "SnapshotName": snapshot }));
-        let call = self.reads.describe_application_snapshot().application_name(name).snapshot_name(snapshot);
-        match call.customize().interceptor(wire.clone()).send().await {
-            Ok(_) => Ok(Some(wire.read::<DescribedSnapshot>()?.snapshot_details.into())),
-            Err(error) => none_if_missing(Error::from_sdk(OPERATION, error)),
-        }
-    }
-
     /// An operation (`DescribeApplicationOperation`). What the service says went wrong is cleared of runtime property
     /// values, which takes up to two more reads; when those fail the words are withheld.
     pub async fn operation(&self, name: &str, id: &str) -> Result<Operation, Error> {
@@ -238,12 +227,6 @@ struct SnapshotPage {
     #[serde(default)]
     snapshot_summaries: Vec<SnapshotDetails>,
     next_token: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct DescribedSnapshot {
-    snapshot_details: SnapshotDetails,
 }
 
 #[derive(Deserialize)]

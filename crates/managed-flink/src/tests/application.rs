@@ -67,9 +67,8 @@ async fn a_status_that_nobody_knew_is_evidence() {
 #[tokio::test(start_paused = true)]
 async fn what_does_not_exist_is_none() {
     let missing = || refused("ResourceNotFoundException", "no such thing");
-    let stage = Stage::new([missing(), missing()]);
+    let stage = Stage::new([missing()]);
     assert_eq!(stage.managed.application("orders").await.unwrap(), None);
-    assert_eq!(stage.managed.snapshot("orders", "monday").await.unwrap(), None);
     stage.assert_over();
 }
 
@@ -136,17 +135,6 @@ async fn a_list_of_snapshots_without_an_end_is_given_up() {
     let page = ok(&json!({ "SnapshotSummaries": [], "NextToken": "again" }));
     let stage = Stage::new(std::iter::repeat_n(page, 1_000));
     assert_eq!(stage.managed.snapshots("orders").await.unwrap_err().kind(), ErrorKind::Unreadable);
-}
-
-#[tokio::test(start_paused = true)]
-async fn one_snapshot_is_read() {
-    let details = json!({
-        "SnapshotName": "monday", "SnapshotStatus": "CREATING", "ApplicationVersionId": 7,
-    });
-    let stage = Stage::new([ok(&json!({ "SnapshotDetails": details }))]);
-    let snapshot = stage.managed.snapshot("orders", "monday").await.unwrap().unwrap();
-    let expected = Snapshot { name: "monday".into(), status: SnapshotStatus::Creating, version: 7, created_at: None };
-    assert_eq!(snapshot, expected);
 }
 
 fn failed_operation(error: &str) -> Value {
