@@ -19,9 +19,8 @@ pub async fn check_subtasks(flink: &ManagedFlink, event: Event) -> Result<Deploy
     };
     let newest_operation = match status {
         Some(status) if status.is_stopped() => {
-            let operations = flink.operations(name, None).await;
-            let operations = operations.map_err(|error| error.to_unreadable("the application's operations"));
-            Some(operations.map(|operations| operations.into_iter().next()))
+            let newest = flink.newest_operation(name, None).await;
+            Some(newest.map_err(|error| error.to_unreadable("the application's operations")))
         }
         _ => None,
     };

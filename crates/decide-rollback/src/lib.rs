@@ -14,9 +14,9 @@ pub async fn decide_rollback(flink: &ManagedFlink, event: Event) -> Result<Deplo
     let name = &deployment.application;
     let application = flink.application(name).await.map_err(|error| error.to_unreadable("the application"));
     if may_be_stopped_by_someone(&deployment, &application) {
-        let operations = flink.operations(name, None).await;
-        let operations = operations.map_err(|error| error.to_unreadable("the application's operations"));
-        recognize_stop(&mut deployment, operations.map(|operations| operations.into_iter().next()), now);
+        let newest = flink.newest_operation(name, None).await;
+        let newest = newest.map_err(|error| error.to_unreadable("the application's operations"));
+        recognize_stop(&mut deployment, newest, now);
     }
     let name = &deployment.application;
     let wanted = wanted(&deployment);

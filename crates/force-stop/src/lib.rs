@@ -1,10 +1,10 @@
 //! Stops the application by force, without a snapshot. The call carries no version, so the application is read right
 //! before it: between that read and the call lies the one window in which somebody else's change could be stopped.
 
-use handler::{Error, Event};
+use handler::{Error, Event, is_left_to_retry};
 use lifecycle::deployment::{Deployment, Next};
 use lifecycle::status::ApplicationStatus;
-use managed_flink::{ErrorKind, ManagedFlink};
+use managed_flink::ManagedFlink;
 
 /// Stops the application, unless it is stopped or stopping by force already.
 pub async fn force_stop(flink: &ManagedFlink, event: Event) -> Result<Deployment, Error> {
@@ -17,13 +17,13 @@ pub async fn force_stop(flink: &ManagedFlink, event: Event) -> Result<Deployment
         }
         Some(application) if application.status.is_stopped() => deployment.begin(None, None, now),
         Some(application) if application.status == ApplicationStatus::ForceStopping => {
-            let stops = flink.operations(name, Some(deployment.rung.operation())).await?;
-            deployment.begin(stops.into_iter().next().map(|stop| stop.id), None, now);
+            let stop = flink.newest_operation(name, Some(deployment.rung.operation())).await?;
+            deployment.begin(stop.map(|stop| stop.id), None, now);
         }
         Some(_) => match flink.force_stop(name).await {
             Ok(operation) => deployment.begin(operation, None, now),
             // Whether it was done shows when this step is run again.
-            Err(error) if error.is_retryable() || error.kind() == ErrorKind::AccessDenied => return Err(error.into()),
+            Err(error) if is_left_to_retry(&error) => return Err(error.into()),
             Err(error) => deployment.reject(error.message(), now),
         },
     }

@@ -67,7 +67,7 @@ pub async fn adopt_versioned(
     };
     let name = &deployment.application;
     let Some((application, detail)) = flink.described(name).await? else { return Ok(Made::Gone) };
-    let newest = flink.operations(name, Some(deployment.rung.operation())).await?.into_iter().next();
+    let newest = flink.newest_operation(name, Some(deployment.rung.operation())).await?;
     if let Some(newest) = newest {
         let operation = flink.operation(name, &newest.id).await?;
         let is_next = operation.version_to.is_none_or(|version| version >= application.version);
@@ -88,15 +88,21 @@ pub async fn start(flink: &ManagedFlink, deployment: &Deployment, restore: &Rest
         return Ok(Made::Overtaken(application.version));
     }
     if matches!(application.status, ApplicationStatus::Starting | ApplicationStatus::Running) {
-        let newest = flink.operations(name, Some(deployment.rung.operation())).await?.into_iter().next();
+        let newest = flink.newest_operation(name, Some(deployment.rung.operation())).await?;
         return Ok(Made::Began { operation: newest.map(|operation| operation.id), version: None });
     }
     match flink.start(name, restore).await {
         Ok(operation) => Ok(Made::Began { operation, version: None }),
         // Whether it was done shows when this step is run again.
-        Err(error) if was_surely_not_made(&error) || error.is_retryable() => Err(error),
+        Err(error) if is_left_to_retry(&error) => Err(error),
         Err(error) => not_made(deployment, application.version, &application.status, error),
     }
+}
+
+/// Whether the step fails with this error, for the state machine to try it again or to hold: the service may take the same
+/// call in a moment, or the caller may not make it.
+pub fn is_left_to_retry(error: &Error) -> bool {
+    error.is_retryable() || error.kind() == ErrorKind::AccessDenied
 }
 
 /// The service did not even look at the call.

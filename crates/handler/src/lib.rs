@@ -7,7 +7,7 @@ mod error;
 mod event;
 mod run;
 
-pub use adopt::{Made, adopt_versioned, start};
+pub use adopt::{Made, adopt_versioned, is_left_to_retry, start};
 pub use error::Error;
 pub use event::{Event, Execution, SubmitEvent};
 pub use run::{Environment, StartError, invoke, log_filter, managed_flink, read, run};

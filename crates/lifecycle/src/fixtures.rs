@@ -129,22 +129,24 @@ pub(crate) fn evidence(version: u64, status: &str) -> Evidence {
 }
 
 /// Every status that the service has today, and one that it has not.
+pub(crate) const STATUSES: [&str; 12] = [
+    "READY",
+    "STARTING",
+    "RUNNING",
+    "STOPPING",
+    "UPDATING",
+    "AUTOSCALING",
+    "FORCE_STOPPING",
+    "ROLLING_BACK",
+    "ROLLED_BACK",
+    "MAINTENANCE",
+    "DELETING",
+    "HIBERNATING",
+];
+
+/// The same as statuses.
 pub(crate) fn statuses() -> [ApplicationStatus; 12] {
-    [
-        "READY",
-        "STARTING",
-        "RUNNING",
-        "STOPPING",
-        "UPDATING",
-        "AUTOSCALING",
-        "FORCE_STOPPING",
-        "ROLLING_BACK",
-        "ROLLED_BACK",
-        "MAINTENANCE",
-        "DELETING",
-        "HIBERNATING",
-    ]
-    .map(ApplicationStatus::from)
+    STATUSES.map(ApplicationStatus::from)
 }
 
 /// The codes of reasons, as reports show them.

@@ -10,6 +10,7 @@ use crate::deployment::{Deployment, JobWatch, Next, Rung, StepError};
 use crate::evidence::{
     Alarm, Application, Evidence, Job, Observed, Operation, OperationSummary, Restarts, Snapshot, Tasks, Unreadable,
 };
+use crate::fixtures::STATUSES;
 use crate::policy::OnFailure;
 use crate::preflight::{Preflight, PreflightLook, RefusedFor, prepare, refuse_update};
 use crate::report::{Outcome, Report};
@@ -29,20 +30,6 @@ const GRACE: SignedDuration = SignedDuration::from_secs(130);
 /// What the state machine may carry between two states; well below Step Functions' 262,144 bytes.
 const LARGEST_DOCUMENT_BYTES: usize = 100_000;
 
-const STATUSES: [&str; 12] = [
-    "READY",
-    "STARTING",
-    "RUNNING",
-    "STOPPING",
-    "UPDATING",
-    "AUTOSCALING",
-    "FORCE_STOPPING",
-    "ROLLING_BACK",
-    "ROLLED_BACK",
-    "MAINTENANCE",
-    "DELETING",
-    "HIBERNATING",
-];
 const OPERATION_STATUSES: [&str; 5] = ["IN_PROGRESS", "SUCCESSFUL", "FAILED", "CANCELLED", "PAUSED"];
 const JOB_STATES: [&str; 12] = [
     "INITIALIZING",

@@ -103,9 +103,18 @@ impl ManagedFlink {
         })
     }
 
+    /// The newest operation, if there is one; of one name only, such as `StopApplication`, if one is given.
+    pub async fn newest_operation(
+        &self,
+        name: &str,
+        operation: Option<&str>,
+    ) -> Result<Option<OperationSummary>, Error> {
+        Ok(self.operations(name, operation).await?.into_iter().next())
+    }
+
     /// The newest operations, newest first, the first page of them (`ListApplicationOperations`); only those of one name,
     /// such as `StopApplication`, if one is given.
-    pub async fn operations(&self, name: &str, operation: Option<&str>) -> Result<Vec<OperationSummary>, Error> {
+    pub(crate) async fn operations(&self, name: &str, operation: Option<&str>) -> Result<Vec<OperationSummary>, Error> {
         const OPERATION: &str = "ListApplicationOperations";
         let mut body = json!({ "ApplicationName": name, "Limit": PAGE });
         if let Some(operation) = operation {

@@ -1,7 +1,7 @@
 //! Makes the change: checks the request against the application and notes the baseline, then calls `UpdateApplication`,
 //! and `StartApplication` where the application was stopped and is to run. Before the first call nothing is touched.
 
-use handler::{Error, Made, SubmitEvent, adopt_versioned, start};
+use handler::{Error, Made, SubmitEvent, adopt_versioned, is_left_to_retry, start};
 use jiff::Timestamp;
 use lifecycle::configuration::is_in_effect;
 use lifecycle::deployment::{Deployment, Next, Rung};
@@ -22,7 +22,7 @@ pub async fn submit_update(flink: &ManagedFlink, event: SubmitEvent) -> Result<D
         Err(refusals) => return Ok(refused(&input, &execution.name, execution.started_at, refusals, now)),
     };
     let mut deployment = deployment.unwrap_or_else(|| Deployment::new(&request, &execution.name, execution.started_at));
-    if deployment.taken.is_empty() {
+    if deployment.has_done_nothing() {
         look_and_prepare(flink, &request, deployment, now).await
     } else if deployment.rung == Rung::Start {
         start(flink, &deployment, &deployment.restore).await?.note_in(&mut deployment, now);
@@ -72,7 +72,7 @@ async fn look_and_prepare(
             // It is being taken already, or the application is at work on something else by now: the next look tells.
             Ok(()) => {}
             Err(error) if error.kind() == ErrorKind::ResourceInUse => {}
-            Err(error) if error.is_retryable() || error.kind() == ErrorKind::AccessDenied => return Err(error.into()),
+            Err(error) if is_left_to_retry(&error) => return Err(error.into()),
             Err(error) => refuse_snapshot(&mut deployment, error.message(), now),
         }
     }
