@@ -3,6 +3,9 @@
 
 #![expect(clippy::unwrap_used, reason = "the helpers below are part of the tests")]
 
+#[path = "support/ledger.rs"]
+mod ledger;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -14,6 +17,8 @@ use emulator::flink::{FlinkDataPlane, FlinkOptions, FlinkVersion, default_tools_
 use serde_json::Value;
 use tempfile::TempDir;
 
+use ledger::Entry;
+
 const DEADLINE: Duration = Duration::from_mins(2);
 const APPLICATION: &str = "orders";
 
@@ -22,23 +27,6 @@ struct Bench {
     plane: FlinkDataPlane,
     jars: BTreeMap<String, PathBuf>,
     folder: TempDir,
-}
-
-/// A line of the ledger; see `tests/flink-jobs/src/faultjobs/Ledger.java`.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Deserialize)]
-struct Entry {
-    event: String,
-    checkpoint: i64,
-    counted: i64,
-    highest: i64,
-    misplaced: i64,
-}
-
-impl Entry {
-    /// Whether every number from 0 on was counted exactly once.
-    fn is_exact(&self) -> bool {
-        self.misplaced == 0 && self.counted == self.highest + 1
-    }
 }
 
 impl Bench {
@@ -83,8 +71,7 @@ impl Bench {
     }
 
     fn ledger(&self) -> Vec<Entry> {
-        let text = std::fs::read_to_string(self.folder.path().join("ledger.jsonl")).unwrap_or_default();
-        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+        ledger::read(self.folder.path())
     }
 
     async fn get(&self, path: &str) -> Value {

@@ -4,6 +4,9 @@
 
 #![expect(clippy::unwrap_used, reason = "the helpers below are part of the tests")]
 
+#[path = "support/ledger.rs"]
+mod ledger;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -16,6 +19,8 @@ use emulator::flink::{FlinkDataPlane, FlinkOptions, default_tools_directory, job
 use emulator::{Emulator, EmulatorConfig, Timings};
 use serde_json::{Value, json};
 use tempfile::TempDir;
+
+use ledger::Entry;
 
 const DEADLINE: Duration = Duration::from_mins(2);
 const NAME: &str = "orders";
@@ -31,22 +36,10 @@ struct Service {
     folder: TempDir,
 }
 
-/// A line of the ledger; see `tests/flink-jobs/src/faultjobs/Ledger.java`.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Deserialize)]
-struct Entry {
-    event: String,
-    checkpoint: i64,
-    counted: i64,
-    highest: i64,
-    misplaced: i64,
-}
-
-impl Entry {
-    /// What the state held, if it held every number from 0 on exactly once.
-    fn exact(&self) -> i64 {
-        assert!(self.misplaced == 0 && self.counted == self.highest + 1, "{self:?}");
-        self.counted
-    }
+/// What the state held, if it held every number from 0 on exactly once.
+fn exact(entry: &Entry) -> i64 {
+    assert!(entry.is_exact(), "{entry:?}");
+    entry.counted
 }
 
 impl Service {
@@ -209,8 +202,7 @@ impl Service {
     }
 
     fn ledger(&self) -> Vec<Entry> {
-        let text = std::fs::read_to_string(self.folder.path().join("ledger.jsonl")).unwrap_or_default();
-        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+        ledger::read(self.folder.path())
     }
 
     /// How often the job was started without state.
@@ -224,7 +216,7 @@ impl Service {
         let position = ledger.iter().rposition(|entry| entry.event == "restored").unwrap();
         let restored = &ledger[position];
         let snapshot = ledger[..position].iter().rev().find(|it| it.checkpoint == restored.checkpoint);
-        assert_eq!(restored.exact(), snapshot.unwrap().exact());
+        assert_eq!(exact(restored), exact(snapshot.unwrap()));
         restored.counted
     }
 
@@ -232,7 +224,7 @@ impl Service {
     async fn until_counted(&self, more_than: i64) -> i64 {
         until("the count goes on", async || {
             let last = self.ledger().last()?.clone();
-            (last.event == "snapshot" && last.counted > more_than).then(|| last.exact())
+            (last.event == "snapshot" && last.counted > more_than).then(|| exact(&last))
         })
         .await
     }
