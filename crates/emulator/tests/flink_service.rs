@@ -220,11 +220,16 @@ impl Service {
         restored.counted
     }
 
-    /// Waits until the job has taken a checkpoint with more than this in it; what is in it then.
+    /// Waits until the job has completed a checkpoint with more than this in it; what is in it then. The ledger writes
+    /// when a checkpoint begins, and one that is not complete is not what a job comes back from.
     async fn until_counted(&self, more_than: i64) -> i64 {
         until("the count goes on", async || {
-            let last = self.ledger().last()?.clone();
-            (last.event == "snapshot" && last.counted > more_than).then(|| exact(&last))
+            let job = self.job().await?;
+            let checkpoints = self.flink(&format!("/jobs/{}/checkpoints", job["jid"].as_str()?)).await?;
+            let completed = checkpoints.pointer("/latest/completed/id")?.as_i64()?;
+            let ledger = self.ledger();
+            let entry = ledger.iter().rfind(|it| it.event == "snapshot" && it.checkpoint == completed)?;
+            (entry.counted > more_than).then(|| exact(entry))
         })
         .await
     }
