@@ -7,6 +7,7 @@ use lambda_runtime::{LambdaEvent, service_fn};
 use lifecycle::deployment::Deployment;
 use lifecycle::verdict::in_words;
 use managed_flink::{Endpoint, HttpsTransport, ManagedFlink};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tracing_subscriber::EnvFilter;
@@ -28,24 +29,63 @@ pub struct Environment {
 
 impl Environment {
     /// Reads the environment, once, in main.
-    #[expect(clippy::disallowed_methods, reason = "the one place where the environment is read")]
     pub fn read() -> Self {
-        let value = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
         Self {
-            topic_arn: value("NOTIFY_TOPIC_ARN"),
-            event_bus: value("NOTIFY_EVENT_BUS"),
-            log_level: value("AWS_LAMBDA_LOG_LEVEL"),
+            topic_arn: variable("NOTIFY_TOPIC_ARN"),
+            event_bus: variable("NOTIFY_EVENT_BUS"),
+            log_level: variable("AWS_LAMBDA_LOG_LEVEL"),
             is_overridden: ["AWS_ENDPOINT_URL_KINESIS_ANALYTICS_V2", "AWS_ENDPOINT_URL"]
                 .into_iter()
-                .any(|name| value(name).is_some()),
+                .any(|name| variable(name).is_some()),
         }
     }
 }
 
+/// A variable of the environment, for what only one Lambda reads, once, in its main. An empty one counts as none, since
+/// a template cannot leave one out.
+pub fn variable(name: &str) -> Option<String> {
+    variable_even_if_empty(name).filter(|value| !value.is_empty())
+}
+
+/// The same where empty means something.
+#[expect(clippy::disallowed_methods, reason = "the one place where the environment is read")]
+pub fn variable_even_if_empty(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+/// A variable that the Lambda cannot do without.
+pub fn required_variable(name: &'static str) -> Result<String, StartError> {
+    variable(name).ok_or_else(|| StartError::configuration(name, "is not set"))
+}
+
+/// What a Lambda returns: JSON for whoever called it, and one line in the log.
+pub trait Answer: Serialize {
+    /// Writes the line.
+    fn log(&self);
+}
+
 /// The Lambda could not start.
 #[derive(Debug, thiserror::Error)]
-#[error("the Lambda runtime ended: {0}")]
-pub struct StartError(lambda_runtime::Error);
+pub enum StartError {
+    /// A variable of the environment cannot be meant.
+    #[error("the environment variable {variable} {problem}")]
+    Configuration {
+        /// Its name.
+        variable: &'static str,
+        /// What is wrong with it, as the rest of a sentence.
+        problem: String,
+    },
+    /// The runtime ended.
+    #[error("the Lambda runtime ended: {0}")]
+    Runtime(lambda_runtime::Error),
+}
+
+impl StartError {
+    /// This variable cannot be meant; `problem` is the rest of the sentence.
+    pub fn configuration(variable: &'static str, problem: impl Into<String>) -> Self {
+        Self::Configuration { variable, problem: problem.into() }
+    }
+}
 
 /// Clients for the application, from the environment.
 pub async fn managed_flink(environment: &Environment) -> ManagedFlink {
@@ -55,13 +95,14 @@ pub async fn managed_flink(environment: &Environment) -> ManagedFlink {
 }
 
 /// Takes events until the sandbox ends. `function` is the Lambda itself.
-pub async fn run<State, Event>(
+pub async fn run<State, Event, Returned>(
     environment: &Environment,
     state: State,
-    function: impl AsyncFn(&State, Event) -> Result<Deployment, Error>,
+    function: impl AsyncFn(&State, Event) -> Result<Returned, Error>,
 ) -> Result<(), StartError>
 where
     Event: DeserializeOwned,
+    Returned: Answer,
 {
     let level = environment.log_level.clone().unwrap_or_else(|| "info".to_owned());
     tracing_subscriber::fmt()
@@ -76,23 +117,38 @@ where
         |event: LambdaEvent<Value>| async move { invoke(state, function, event.payload).await },
     ))
     .await
-    .map_err(StartError)
+    .map_err(StartError::Runtime)
 }
+
+/// The crates that log something, as the log knows them.
+const OURS: [&str; 9] = [
+    "check_snapshot",
+    "handler",
+    "managed_flink",
+    "notify",
+    "prune_snapshots",
+    "select_applications",
+    "start_deployment",
+    "take_snapshot",
+    "take_turn",
+];
 
 /// What is logged at a level. It is ours alone: whatever the level, the AWS SDK and the HTTP clients tell of warnings only,
 /// since their finer lines show requests and answers, secrets included.
 pub fn log_filter(level: &str) -> EnvFilter {
-    EnvFilter::new(format!("warn,lambda_runtime=error,handler={level},managed_flink={level},notify={level}"))
+    let ours = OURS.map(|module| format!("{module}={level}")).join(",");
+    EnvFilter::new(format!("warn,lambda_runtime=error,{ours}"))
 }
 
 /// One invocation: from the event's JSON to the result's, logged once. In-process tests come in here too.
-pub async fn invoke<State, Event>(
+pub async fn invoke<State, Event, Returned>(
     state: &State,
-    function: &impl AsyncFn(&State, Event) -> Result<Deployment, Error>,
+    function: &impl AsyncFn(&State, Event) -> Result<Returned, Error>,
     payload: Value,
 ) -> Result<Value, Error>
 where
     Event: DeserializeOwned,
+    Returned: Answer,
 {
     let names = Names::of(&payload);
     let result = match read(payload) {
@@ -101,9 +157,9 @@ where
         Err(error) => Err(error),
     };
     match result {
-        Ok(deployment) => {
-            log(&deployment);
-            serde_json::to_value(deployment).map_err(Error::Result)
+        Ok(returned) => {
+            returned.log();
+            serde_json::to_value(returned).map_err(Error::Result)
         }
         Err(error) => {
             let Names { application, execution } = names;
@@ -132,32 +188,34 @@ struct Names {
 
 impl Names {
     fn of(payload: &Value) -> Self {
-        let text = |paths: [&str; 2]| {
-            let found = paths.into_iter().find_map(|path| payload.pointer(path).and_then(Value::as_str));
+        let text = |paths: &[&str]| {
+            let found = paths.iter().find_map(|path| payload.pointer(path).and_then(Value::as_str));
             found.unwrap_or("unknown").to_owned()
         };
         Self {
-            application: text(["/deployment/application", "/input/application"]),
-            execution: text(["/deployment/execution", "/execution/name"]),
+            application: text(&["/deployment/application", "/input/application", "/application"]),
+            execution: text(&["/deployment/execution", "/execution/name"]),
         }
     }
 }
 
-fn log(deployment: &Deployment) {
-    let operation = deployment.began.as_ref().and_then(|began| began.operation_id.as_deref()).unwrap_or_default();
-    let verdict = deployment.verdict.as_ref().map(|verdict| (verdict.is, in_words(&verdict.reasons)));
-    tracing::info!(
-        application = deployment.application,
-        execution = deployment.execution,
-        version = deployment.version,
-        operation,
-        rung = ?deployment.rung,
-        next = ?deployment.next,
-        wait_seconds = deployment.wait_seconds,
-        verdict = verdict.as_ref().map(|(is, _)| tracing::field::debug(is)),
-        why = verdict.as_ref().map(|(_, why)| why.as_str()),
-        decided = deployment.decided.as_deref(),
-        outcome = deployment.report.as_ref().map(|report| tracing::field::debug(report.outcome)),
-        "step done"
-    );
+impl Answer for Deployment {
+    fn log(&self) {
+        let operation = self.began.as_ref().and_then(|began| began.operation_id.as_deref()).unwrap_or_default();
+        let verdict = self.verdict.as_ref().map(|verdict| (verdict.is, in_words(&verdict.reasons)));
+        tracing::info!(
+            application = self.application,
+            execution = self.execution,
+            version = self.version,
+            operation,
+            rung = ?self.rung,
+            next = ?self.next,
+            wait_seconds = self.wait_seconds,
+            verdict = verdict.as_ref().map(|(is, _)| tracing::field::debug(is)),
+            why = verdict.as_ref().map(|(_, why)| why.as_str()),
+            decided = self.decided.as_deref(),
+            outcome = self.report.as_ref().map(|report| tracing::field::debug(report.outcome)),
+            "step done"
+        );
+    }
 }
