@@ -17,8 +17,10 @@ pub mod preflight;
 pub mod refusal;
 pub mod report;
 pub mod request;
+pub mod retention;
 pub mod status;
 pub mod stopped;
+pub mod turn;
 pub mod verdict;
 pub mod watch;
 

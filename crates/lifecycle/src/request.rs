@@ -1,6 +1,9 @@
 //! The request: what a person, a pipeline or a trigger hands to the state machine. It is refused here, by field, before
 //! anything is touched, when it cannot be meant.
 
+use std::cmp::Ordering;
+
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -78,6 +81,38 @@ impl Restore {
     }
 }
 
+/// The upload to S3 that a request deploys, by which its order among others is known.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Upload {
+    /// The bucket.
+    pub bucket: String,
+    /// The object's key.
+    pub key: String,
+    /// The object's version.
+    pub version_id: String,
+    /// What S3 says of the order of the key's versions: hexadecimal digits, of which the longer is the greater.
+    pub sequencer: String,
+    /// When it was uploaded.
+    pub at: Timestamp,
+}
+
+impl Upload {
+    /// Which of two uploads is the newer: of one key by S3's order, of others by their time.
+    pub fn order(&self, other: &Self) -> Ordering {
+        let is_same_key = (&self.bucket, &self.key) == (&other.bucket, &other.key);
+        let by_sequencer = if is_same_key { self.number().cmp(&other.number()) } else { Ordering::Equal };
+        let by_time = || (self.at, &self.bucket, &self.key).cmp(&(other.at, &other.bucket, &other.key));
+        by_sequencer.then_with(by_time)
+    }
+
+    /// The sequencer so that it compares as a number: its length without leading zeros, then its digits.
+    fn number(&self) -> (usize, String) {
+        let digits = self.sequencer.trim_start_matches('0').to_ascii_lowercase();
+        (digits.len(), digits)
+    }
+}
+
 /// A request to change one application.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -98,6 +133,9 @@ pub struct Request {
     /// Why, in the words of whoever asks; for the report.
     #[serde(default)]
     pub reason: Option<String>,
+    /// The upload that this deploys; said by `start-deployment`.
+    #[serde(default)]
+    pub upload: Option<Upload>,
     /// For whoever reads the input; not used.
     #[serde(default, rename = "comment")]
     _comment: Option<String>,
@@ -122,7 +160,8 @@ impl Request {
                 format!("keep it under {LARGEST_REQUEST_BYTES} bytes: code belongs in S3, large properties in a store"),
             )]);
         }
-        let parts = [("input", Some(input)), ("policy", input.get("policy")), ("restore", input.get("restore"))];
+        let parts = [None, Some("policy"), Some("restore"), Some("upload")]
+            .map(|part| (part.unwrap_or("input"), part.map_or(Some(input), |part| input.get(part))));
         let not_objects = not_objects("", parts);
         if !not_objects.is_empty() {
             return Err(not_objects);
@@ -270,7 +309,7 @@ fn unreadable(error: &serde_path_to_error::Error<serde_json::Error>) -> Refusal 
     let expected = message.split_once("expected ").map_or("another kind of value", |(_, expected)| expected);
     let expected = match expected {
         "u32" => "a whole number, 0 or more",
-        "a map" | "struct Request" | "struct Policy" | "struct Restore" => "an object",
+        "a map" | "struct Request" | "struct Policy" | "struct Restore" | "struct Upload" => "an object",
         other => other,
     };
     Refusal::new(field, "wrong type or value", format!("give {expected}"))

@@ -1,0 +1,231 @@
+use fastrand::Rng;
+
+use super::*;
+use crate::fixtures::at;
+
+const NOBODY: BTreeMap<String, Execution> = BTreeMap::new();
+
+fn by_hand(execution: &str, second: i64) -> Claim {
+    Claim::new(execution, at(second), None)
+}
+
+fn upload(execution: &str, key: &str, sequencer: &str, second: i64) -> Claim {
+    let upload = Upload {
+        bucket: "code".into(),
+        key: key.into(),
+        version_id: "1".into(),
+        sequencer: sequencer.into(),
+        at: at(second),
+    };
+    Claim::new(execution, at(second + 5), Some(upload))
+}
+
+fn known<const N: usize>(states: [(&str, Execution); N]) -> BTreeMap<String, Execution> {
+    states.map(|(execution, state)| (execution.to_owned(), state)).into()
+}
+
+/// Asks as the Lambda does: whoever is to be looked at is looked at.
+fn ask(turns: &mut Turns, claim: &Claim, running: &[&str], second: i64) -> Answer {
+    let mut known = NOBODY;
+    loop {
+        let mut next = turns.clone();
+        match next.ask(claim, &known, at(second)) {
+            Answer::LookAt { execution } => {
+                let state = if running.contains(&execution.as_str()) { Execution::Running } else { Execution::Over };
+                assert_eq!(known.insert(execution, state), None, "nobody is looked at twice");
+            }
+            answer => {
+                *turns = next;
+                return answer;
+            }
+        }
+    }
+}
+
+fn wait(behind: &str) -> Answer {
+    Answer::Wait { behind: behind.into() }
+}
+
+fn overtaken(by: &str) -> Answer {
+    Answer::Overtaken { by: by.into() }
+}
+
+#[test]
+fn the_first_to_ask_has_its_turn_however_often_it_asks() {
+    let mut turns = Turns::default();
+    assert_eq!(turns.ask(&by_hand("a", 1), &NOBODY, at(1)), Answer::Yours);
+    let after = turns.clone();
+    assert_eq!(turns.ask(&by_hand("a", 1), &NOBODY, at(99)), Answer::Yours);
+    assert_eq!(turns, after);
+}
+
+#[test]
+fn others_queue_in_the_order_in_which_they_were_wanted() {
+    let mut turns = Turns::default();
+    let (a, b, c) = (by_hand("a", 1), by_hand("b", 2), by_hand("c", 3));
+    let all = ["a", "b", "c"];
+    assert_eq!(ask(&mut turns, &a, &all, 4), Answer::Yours);
+    assert_eq!(ask(&mut turns, &c, &all, 5), wait("a"));
+    assert_eq!(ask(&mut turns, &b, &all, 6), wait("a"));
+    assert_eq!(ask(&mut turns, &c, &["b", "c"], 7), wait("b"), "b was wanted before c, though it asked later");
+    assert_eq!(ask(&mut turns, &b, &["b", "c"], 8), Answer::Yours);
+    assert_eq!(ask(&mut turns, &c, &["b", "c"], 9), wait("b"));
+    assert_eq!(ask(&mut turns, &c, &["c"], 10), Answer::Yours);
+    assert_eq!(turns.waiting, []);
+}
+
+#[test]
+fn whoever_has_ended_is_in_nobodys_way() {
+    let mut turns = Turns::default();
+    assert_eq!(ask(&mut turns, &by_hand("aborted", 1), &["aborted"], 1), Answer::Yours);
+    assert_eq!(ask(&mut turns, &by_hand("tired", 2), &["aborted", "tired"], 2), wait("aborted"));
+    assert_eq!(ask(&mut turns, &by_hand("next", 3), &["next"], 3), Answer::Yours);
+    assert_eq!(turns.waiting, [], "the place of the one that is gone is, too");
+}
+
+#[test]
+fn who_is_in_the_way_has_to_be_looked_at_first() {
+    let mut turns = Turns::default();
+    turns.ask(&by_hand("a", 1), &NOBODY, at(1));
+    let look = Answer::LookAt { execution: "a".into() };
+    assert_eq!(turns.ask(&by_hand("b", 2), &NOBODY, at(2)), look);
+    assert_eq!(turns.ask(&by_hand("b", 2), &known([("c", Execution::Over)]), at(2)), look);
+    assert_eq!(turns.ask(&by_hand("b", 2), &known([("a", Execution::Over)]), at(2)), Answer::Yours);
+}
+
+#[test]
+fn an_execution_that_is_not_known_yet_counts_as_running_for_a_while() {
+    let mut turns = Turns::default();
+    turns.ask(&by_hand("young", 0), &NOBODY, at(0));
+    let unknown = known([("young", Execution::Unknown)]);
+    assert_eq!(turns.ask(&by_hand("b", 2), &unknown, at(599)), wait("young"));
+    assert_eq!(turns.ask(&by_hand("b", 2), &unknown, at(600)), Answer::Yours);
+}
+
+#[test]
+fn of_uploads_the_newest_wins() {
+    let all = ["a", "old", "new"];
+    let mut turns = Turns::default();
+    ask(&mut turns, &by_hand("a", 0), &all, 0);
+    let (old, new) = (upload("old", "orders.jar", "9", 1), upload("new", "orders.jar", "00A", 1));
+    assert_eq!(ask(&mut turns, &old, &all, 2), wait("a"));
+    assert_eq!(ask(&mut turns, &new, &all, 3), wait("a"), "an overtaken one in front is not waited for in vain");
+    assert_eq!(ask(&mut turns, &old, &all, 4), overtaken("new"));
+    assert_eq!(ask(&mut turns, &new, &["new"], 5), Answer::Yours);
+    assert_eq!(ask(&mut turns, &old, &[], 6), overtaken("new"), "an event that comes late, too");
+    assert_eq!(ask(&mut turns, &new, &[], 7), Answer::Yours);
+}
+
+#[test]
+fn an_upload_that_has_its_turn_keeps_it() {
+    let mut turns = Turns::default();
+    let (old, new) = (upload("old", "orders-1.jar", "9", 1), upload("new", "orders-2.jar", "1", 2));
+    assert_eq!(ask(&mut turns, &old, &["old", "new"], 3), Answer::Yours);
+    assert_eq!(ask(&mut turns, &new, &["old", "new"], 4), wait("old"));
+    assert_eq!(ask(&mut turns, &old, &["old", "new"], 5), Answer::Yours);
+}
+
+#[test]
+fn a_change_by_hand_neither_overtakes_nor_is_overtaken() {
+    let all = ["a", "old", "hand", "new"];
+    let mut turns = Turns::default();
+    ask(&mut turns, &by_hand("a", 0), &all, 0);
+    let (old, hand, new) = (upload("old", "1.jar", "1", 1), by_hand("hand", 2), upload("new", "2.jar", "1", 3));
+    for claim in [&old, &hand, &new, &hand] {
+        assert_eq!(ask(&mut turns, claim, &all, 4), wait("a"));
+    }
+    assert_eq!(ask(&mut turns, &old, &all, 5), overtaken("new"));
+    assert_eq!(ask(&mut turns, &new, &["hand", "new"], 6), wait("hand"));
+    assert_eq!(ask(&mut turns, &hand, &["hand", "new"], 7), Answer::Yours);
+}
+
+#[test]
+fn too_many_are_told_so() {
+    let mut turns = Turns::default();
+    let all: Vec<_> = (0..=MOST_WAITING).map(|number| format!("{number:02}")).collect();
+    let running: Vec<&str> = all.iter().map(String::as_str).collect();
+    for name in &running {
+        assert!(matches!(ask(&mut turns, &by_hand(name, 1), &running, 1), Answer::Yours | Answer::Wait { .. }));
+    }
+    assert_eq!(ask(&mut turns, &by_hand("more", 2), &running, 2), Answer::Full);
+    assert_eq!(turns.waiting.len(), MOST_WAITING);
+    let longest = "x".repeat(2_048);
+    for place in &mut turns.waiting {
+        place.claim = upload(&longest, &longest[..1_024], &longest[..64], 1);
+    }
+    assert!(serde_json::to_string(&turns).unwrap().len() < 400_000, "an item of DynamoDB holds so much");
+}
+
+#[test]
+fn sequencers_compare_as_numbers_of_one_key_only() {
+    let order = |one: (&str, &str, i64), other: (&str, &str, i64)| {
+        let [one, other] = [one, other].map(|(key, sequencer, second)| upload("a", key, sequencer, second).upload);
+        one.unwrap().order(&other.unwrap())
+    };
+    for (one, other, wanted) in [
+        (("k", "0F", 9), ("k", "10", 1), Ordering::Less),
+        (("k", "00f", 1), ("k", "F", 1), Ordering::Equal),
+        (("k", "A0", 1), ("k", "0000b", 9), Ordering::Greater),
+        (("k", "1", 1), ("l", "0", 2), Ordering::Less),
+        (("k", "1", 2), ("l", "0", 2), Ordering::Less),
+    ] {
+        assert_eq!((order(one, other), order(other, one)), (wanted, wanted.reverse()), "{one:?} {other:?}");
+    }
+}
+
+/// Executions come, ask, end and are aborted as chance has it. At no time do two have their turn, everybody is answered
+/// in the end, and no upload is deployed after a newer one.
+#[test]
+fn whatever_happens_one_has_its_turn_and_nobody_waits_for_ever() {
+    for seed in 0..2_000 {
+        let mut chance = Rng::with_seed(seed);
+        let claims: Vec<Claim> = (0..chance.usize(2..7))
+            .map(|number| {
+                let (name, second) = (format!("e{number}"), chance.i64(0..4));
+                // As S3 gives them: later ones are greater.
+                let sequencer = format!("{:x}", second * 16 + chance.i64(1..16));
+                match chance.u8(0..3) {
+                    0 => by_hand(&name, second),
+                    1 => upload(&name, "orders.jar", &sequencer, second),
+                    _ => upload(&name, &format!("orders-{number}.jar"), &sequencer, second),
+                }
+            })
+            .collect();
+        let mut turns = Turns::default();
+        let mut running: Vec<&Claim> = claims.iter().collect();
+        let mut deployed: Vec<&Claim> = Vec::new();
+        let mut holder: Option<&Claim> = None;
+        for second in 0..1_000 {
+            if running.is_empty() {
+                break;
+            }
+            let claim = running[chance.usize(0..running.len())];
+            let names: Vec<&str> = running.iter().map(|claim| claim.execution.as_str()).collect();
+            let is_over = match ask(&mut turns, claim, &names, second) {
+                Answer::Yours => {
+                    assert!(holder.is_none_or(|holder| holder == claim), "seed {seed}: two at once");
+                    if holder.is_none() {
+                        assert!(!deployed.iter().any(|before| before.overtakes(claim)), "seed {seed}: too old");
+                        deployed.push(claim);
+                    }
+                    holder = Some(claim);
+                    chance.u8(0..3) == 0
+                }
+                Answer::Wait { behind } => {
+                    assert!(names.contains(&behind.as_str()) && behind != claim.execution, "seed {seed}");
+                    chance.u8(0..10) == 0
+                }
+                Answer::Overtaken { by } => {
+                    assert!(claims.iter().any(|other| other.execution == by && other.overtakes(claim)), "seed {seed}");
+                    true
+                }
+                answer @ (Answer::Full | Answer::LookAt { .. }) => panic!("seed {seed}: {answer:?}"),
+            };
+            if is_over {
+                running.retain(|other| *other != claim);
+                holder = holder.filter(|holder| *holder != claim);
+            }
+        }
+        assert_eq!(running, Vec::<&Claim>::new(), "seed {seed}: somebody waits for ever");
+    }
+}
