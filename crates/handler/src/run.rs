@@ -2,7 +2,10 @@
 //! takes events.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, SdkConfig};
 use lambda_runtime::{LambdaEvent, service_fn};
 use lifecycle::deployment::Deployment;
 use lifecycle::verdict::in_words;
@@ -87,9 +90,20 @@ impl StartError {
     }
 }
 
+/// What AWS clients are made with: region, credentials and endpoints from the environment, and time-outs under which a
+/// call that gets no answer still ends before the Lambda does.
+pub async fn sdk_config() -> SdkConfig {
+    let time_outs = TimeoutConfig::builder()
+        .connect_timeout(Duration::from_secs(3))
+        .operation_attempt_timeout(Duration::from_secs(5))
+        .operation_timeout(Duration::from_secs(15))
+        .build();
+    aws_config::defaults(BehaviorVersion::v2026_01_12()).timeout_config(time_outs).load().await
+}
+
 /// Clients for the application, from the environment.
 pub async fn managed_flink(environment: &Environment) -> ManagedFlink {
-    let config = aws_config::defaults(aws_config::BehaviorVersion::v2026_01_12()).load().await;
+    let config = sdk_config().await;
     let endpoint = if environment.is_overridden { Endpoint::Overridden } else { Endpoint::Aws };
     ManagedFlink::new(&config, Arc::new(HttpsTransport::new()), endpoint)
 }

@@ -91,6 +91,7 @@ impl ErrorKind {
             | "RequestThrottled"
             | "TooManyRequests"
             | "RequestLimitExceeded"
+            | "ProvisionedThroughputExceeded"
             | "SlowDown" => Self::Throttled,
             _ if status == 429 || code.starts_with("TooManyRequests") => Self::Throttled,
             "AccessDenied"
@@ -156,9 +157,9 @@ impl Error {
         Self::new(ErrorKind::Unreadable, operation, message)
     }
 
-    /// Sorts an error of an AWS SDK. What the service answered is in the message; only failures on the way keep their
-    /// source, because those quote nothing of a request.
-    pub(crate) fn from_sdk<E>(operation: &'static str, error: SdkError<E>) -> Self
+    /// Sorts an error of an AWS SDK, of whichever service. What the service answered is in the message; only failures on
+    /// the way keep their source, because those quote nothing of a request.
+    pub fn from_sdk<E>(operation: &'static str, error: SdkError<E>) -> Self
     where
         E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
     {

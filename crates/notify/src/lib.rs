@@ -33,6 +33,44 @@ impl Notifier {
     }
 }
 
+/// Something to tell: a letter for people, an event for machines.
+#[derive(Debug, Clone, Copy)]
+pub struct News<'news> {
+    /// Subject of the letter. What SNS does not take in one is replaced, and what is too long is cut off.
+    pub subject: &'news str,
+    /// The letter.
+    pub text: &'news str,
+    /// `DetailType` of the event.
+    pub detail_type: &'news str,
+    /// `Detail` of the event: a JSON object.
+    pub detail: &'news str,
+}
+
+impl Notifier {
+    /// Tells it wherever something is configured.
+    pub async fn tell(&self, news: &News<'_>) -> Result<(), Error> {
+        if let Some((sns, topic)) = &self.topic {
+            let sent = sns.publish().topic_arn(topic).subject(subject(news.subject)).message(news.text).send().await;
+            sent.map_err(|error| failed("SNS", error.code()))?;
+        }
+        if let Some((events, bus)) = &self.bus {
+            let entry = PutEventsRequestEntry::builder().event_bus_name(bus).source(EVENT_SOURCE);
+            let entry = entry.detail_type(news.detail_type).detail(news.detail).build();
+            let sent = events.put_events().entries(entry).send().await;
+            let sent = sent.map_err(|error| failed("EventBridge", error.code()))?;
+            if sent.failed_entry_count() > 0 {
+                return Err(failed("EventBridge", sent.entries().first().and_then(|entry| entry.error_code())));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A subject as SNS takes it: less than 100 characters, none of which is a control character.
+fn subject(text: &str) -> String {
+    text.chars().take(99).map(|character| if character.is_control() { '?' } else { character }).collect()
+}
+
 /// The event of this step: the deployment, or what is left of it where its first step failed.
 #[derive(Debug, Deserialize)]
 pub struct NotifyEvent {
@@ -54,20 +92,9 @@ pub async fn notify(notifier: &Notifier, event: NotifyEvent) -> Result<Deploymen
         None => cut_short(&mut deployment, event.now),
     };
     let json = serde_json::to_string(&report).map_err(Error::Result)?;
-    if let Some((sns, topic)) = &notifier.topic {
-        let subject: String = format!("{}: {}", report.application, report.outcome).chars().take(100).collect();
-        let sent = sns.publish().topic_arn(topic).subject(subject).message(letter(&report)).send().await;
-        sent.map_err(|error| failed("SNS", error.code()))?;
-    }
-    if let Some((events, bus)) = &notifier.bus {
-        let entry = PutEventsRequestEntry::builder();
-        let entry = entry.event_bus_name(bus).source(EVENT_SOURCE).detail_type(EVENT_TYPE).detail(json).build();
-        let sent = events.put_events().entries(entry).send().await;
-        let sent = sent.map_err(|error| failed("EventBridge", error.code()))?;
-        if sent.failed_entry_count() > 0 {
-            return Err(failed("EventBridge", sent.entries().first().and_then(|entry| entry.error_code())));
-        }
-    }
+    let subject = format!("{}: {}", report.application, report.outcome);
+    let news = News { subject: &subject, text: &letter(&report), detail_type: EVENT_TYPE, detail: &json };
+    notifier.tell(&news).await?;
     deployment.report = Some(report);
     Ok(deployment)
 }

@@ -1,14 +1,12 @@
 //! The Lambda `notify`.
 
-use aws_config::BehaviorVersion;
-use handler::{Environment, StartError, run};
+use handler::{Environment, StartError, run, sdk_config};
 use notify::Notifier;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), StartError> {
     let environment = Environment::read();
-    let config = aws_config::defaults(BehaviorVersion::v2026_01_12()).load().await;
-    run(&environment, Notifier::new(&config, &environment), async |notifier, event| {
+    run(&environment, Notifier::new(&sdk_config().await, &environment), async |notifier, event| {
         notify::notify(notifier, event).await
     })
     .await
