@@ -16,7 +16,22 @@ pub struct Event {
     pub deployment: Deployment,
 }
 
-/// The event of submit-update, which alone sees the execution's input.
+/// The event of take-turn, where an execution begins.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TurnEvent {
+    /// When the state was entered.
+    pub now: Timestamp,
+    /// The execution's input: the request.
+    pub input: Value,
+    /// The execution.
+    pub execution: Execution,
+    /// The deployment, once it has waited for its turn.
+    #[serde(default)]
+    pub deployment: Option<Deployment>,
+}
+
+/// The event of submit-update, which sees the execution's input, too: the change itself travels in no document.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SubmitEvent {
@@ -26,15 +41,16 @@ pub struct SubmitEvent {
     pub input: Value,
     /// The execution.
     pub execution: Execution,
-    /// The deployment, once it has been prepared.
-    #[serde(default)]
-    pub deployment: Option<Deployment>,
+    /// The deployment as the step before left it.
+    pub deployment: Deployment,
 }
 
 /// The execution of the state machine.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Execution {
+    /// Its ARN.
+    pub id: String,
     /// Its name.
     pub name: String,
     /// When it began.

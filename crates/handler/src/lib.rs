@@ -9,7 +9,7 @@ mod run;
 
 pub use adopt::{Made, adopt_versioned, is_left_to_retry, start};
 pub use error::Error;
-pub use event::{Event, Execution, SubmitEvent};
+pub use event::{Event, Execution, SubmitEvent, TurnEvent};
 pub use run::{
     Answer, Environment, StartError, invoke, log_filter, managed_flink, read, required_variable, run, sdk_config,
     variable, variable_even_if_empty,

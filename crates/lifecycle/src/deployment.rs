@@ -3,6 +3,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::evidence::Code;
 use crate::policy::Policy;
@@ -169,6 +170,10 @@ pub struct StepError {
 /// Where the state machine goes on. The words are matched by the Choice states of `statemachine/deploy.asl.json`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Next {
+    /// Wait, then ask for the turn again.
+    WaitForTurn,
+    /// Prepare: it is this deployment's turn.
+    Prepare,
     /// Wait for the application to come to rest, or for the pre-deploy snapshot, then prepare again.
     WaitToPrepare,
     /// Make the update, or the start.
@@ -224,7 +229,10 @@ pub struct Deployment {
     pub reason: Option<String>,
     /// When the execution began.
     pub started_at: Timestamp,
-    /// When it must have come to an outcome.
+    /// When its turn came; none while it waits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub turn_at: Option<Timestamp>,
+    /// When it must have come to an outcome, once its turn has come.
     pub deadline: Timestamp,
     /// The policy, defaults filled in.
     pub policy: Policy,
@@ -283,10 +291,8 @@ pub struct Deployment {
 impl Deployment {
     /// A deployment at its beginning.
     pub fn new(request: &Request, execution: &str, started_at: Timestamp) -> Self {
-        let lasts = SignedDuration::from_secs(i64::from(request.policy.deadline_seconds));
         Self {
             reason: request.reason.clone(),
-            deadline: started_at.saturating_add(lasts).unwrap_or(Timestamp::MAX),
             policy: request.policy.clone(),
             restore: request.restore.clone(),
             start: request.start,
@@ -302,6 +308,7 @@ impl Deployment {
             execution: execution.to_owned(),
             reason: None,
             started_at,
+            turn_at: None,
             deadline: started_at,
             policy: Policy::default(),
             restore: Restore::default(),
@@ -320,11 +327,33 @@ impl Deployment {
             unreadable_since: None,
             error: None,
             decided: None,
-            next: Next::WaitToPrepare,
+            next: Next::WaitForTurn,
             wait_seconds: 0,
             events: Vec::new(),
             report: None,
         }
+    }
+
+    /// A deployment that ends before it began, because its request cannot be carried out as it stands.
+    pub fn refused(
+        input: &Value,
+        execution: &str,
+        started_at: Timestamp,
+        refusals: Vec<Refusal>,
+        now: Timestamp,
+    ) -> Self {
+        let application = input.get("application").and_then(Value::as_str).unwrap_or("unknown");
+        let mut deployment = Self::unread(application.chars().take(128).collect(), execution, started_at);
+        refuse(&mut deployment, refusals, now);
+        deployment
+    }
+
+    /// Its turn has come: from here on its time runs.
+    pub fn take_turn(&mut self, now: Timestamp) {
+        let lasts = SignedDuration::from_secs(i64::from(self.policy.deadline_seconds));
+        self.turn_at = Some(now);
+        self.deadline = now.saturating_add(lasts).unwrap_or(Timestamp::MAX);
+        self.go_on(Next::Prepare, 0);
     }
 
     /// Goes on at `next`, after `wait_seconds`.

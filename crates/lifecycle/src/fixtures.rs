@@ -39,6 +39,7 @@ pub(crate) fn baseline(status: &str) -> Baseline {
 /// A deployment whose update is to be made next.
 pub(crate) fn due(fields: &Value, was: &str) -> Deployment {
     let mut deployment = Deployment::new(&request(fields), "run-1", at(0));
+    deployment.take_turn(at(0));
     deployment.baseline = Some(baseline(was));
     deployment.version = 7;
     deployment.take(Rung::Update);
@@ -111,7 +112,7 @@ pub(crate) fn job(restarts: u64) -> Job {
 }
 
 pub(crate) fn snapshot(name: &str, status: &str, version: u64, created: i64) -> Snapshot {
-    Snapshot { name: name.into(), status: status.into(), version, created_at: Some(at(created)) }
+    Snapshot { name: name.into(), status: status.into(), version, created_at: Some(at(created)), key: None }
 }
 
 pub(crate) fn alarm(name: &str, is_raised: bool) -> Alarm {

@@ -20,6 +20,9 @@ pub enum OnFailure {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Policy {
+    /// How long to wait for the turn while another deployment of the application is under way; 0 does not wait. Default
+    /// 21,600.
+    pub turn_timeout_seconds: u32,
     /// How long one operation of the service (update, start, stop, rollback) may take. Default 1,800.
     pub operation_timeout_seconds: u32,
     /// How long a job may take from the end of its operation until it is steady, restoring of state included. Default 1,800.
@@ -34,7 +37,7 @@ pub struct Policy {
     pub require_checkpoint: bool,
     /// How long evidence may stay unreadable before a person is asked. Default 900.
     pub evidence_timeout_seconds: u32,
-    /// How long the whole deployment may take, undoing included. Default 14,400.
+    /// How long the whole deployment may take from its turn on, undoing included. Default 14,400.
     pub deadline_seconds: u32,
     /// Names of `CloudWatch` alarms to heed: one that goes to ALARM during the bake fails the change. Default none.
     pub alarms: Vec<String>,
@@ -47,6 +50,7 @@ pub struct Policy {
 impl Default for Policy {
     fn default() -> Self {
         Self {
+            turn_timeout_seconds: 21_600,
             operation_timeout_seconds: 1_800,
             settle_timeout_seconds: 1_800,
             settle_seconds: 60,
@@ -66,13 +70,15 @@ impl Default for Policy {
 const MOST_ALARMS: usize = 100;
 /// Characters of an alarm's name.
 const LONGEST_ALARM_NAME: usize = 255;
-/// The execution's own time-out lies above this; see `statemachine/deploy.asl.json`.
+/// The execution's own time-out lies above the sum of these; see `statemachine/deploy.asl.json`.
 const LONGEST_DEADLINE_SECONDS: u32 = 86_400;
+const LONGEST_TURN_TIMEOUT_SECONDS: u32 = 86_400;
 
 impl Policy {
     /// Values that cannot be meant, each with its field and the cure.
     pub fn refusals(&self) -> Vec<Refusal> {
         let durations = [
+            ("policy.turnTimeoutSeconds", self.turn_timeout_seconds, 0, LONGEST_TURN_TIMEOUT_SECONDS),
             ("policy.operationTimeoutSeconds", self.operation_timeout_seconds, 60, 21_600),
             ("policy.settleTimeoutSeconds", self.settle_timeout_seconds, 60, 43_200),
             ("policy.settleSeconds", self.settle_seconds, 10, 3_600),

@@ -63,7 +63,7 @@ pub fn prepare(deployment: &mut Deployment, request: &Request, look: &PreflightL
         return Preflight::GoOn;
     }
     deployment.version = application.version;
-    let waited = seconds_between(deployment.started_at, now);
+    let waited = seconds_between(deployment.turn_at.unwrap_or(deployment.started_at), now);
     let is_late = waited >= i64::from(request.policy.operation_timeout_seconds);
     if application.status.is_passing() {
         if is_late {

@@ -170,6 +170,7 @@ impl Request {
         let mut request: Self = serde_path_to_error::deserialize(input).map_err(|error| vec![unreadable(&error)])?;
         let mut refusals = request.policy.refusals();
         refusals.extend(request.name_refusals());
+        refusals.extend(request.upload_refusals());
         refusals.extend(request.update_refusals());
         if refusals.is_empty()
             && let Some(run_configuration) = request.update.remove("RunConfigurationUpdate")
@@ -202,6 +203,26 @@ impl Request {
                 "give its name (not its ARN): 1 to 128 letters, digits, `_`, `.` or `-`",
             )
         })
+    }
+
+    fn upload_refusals(&self) -> Vec<Refusal> {
+        let Some(Upload { bucket, key, version_id, sequencer, at: _ }) = &self.upload else { return Vec::new() };
+        let is_hexadecimal = sequencer.chars().all(|character| character.is_ascii_hexdigit());
+        let lengths = [
+            ("upload.bucket", bucket, 63),
+            ("upload.key", key, 1_024),
+            ("upload.versionId", version_id, 1_024),
+            ("upload.sequencer", sequencer, 64),
+        ];
+        lengths
+            .into_iter()
+            .filter(|(field, text, most)| {
+                !(1..=*most).contains(&text.len()) || (*field == "upload.sequencer" && !is_hexadecimal)
+            })
+            .map(|(field, _, _)| {
+                Refusal::new(field, "not what S3 says", "copy it from the event of the upload, or leave `upload` out")
+            })
+            .collect()
     }
 
     fn update_refusals(&self) -> Vec<Refusal> {

@@ -12,7 +12,13 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use crate::deployment::{Deployment, Next};
+use crate::preflight::refuse;
+use crate::refusal::Refusal;
+use crate::report::{Outcome, Report};
 use crate::request::Upload;
+use crate::verdict::{Reason, in_words};
+use crate::watch::seconds_between;
 
 /// An execution that Step Functions does not know may be one that it does not know *yet*: so long it counts as running.
 const UNKNOWN_COUNTS_AS_RUNNING: SignedDuration = SignedDuration::from_mins(10);
@@ -158,6 +164,48 @@ impl Turns {
         self.holder = Some(Place { claim: claim.clone(), since: now });
         Answer::Yours
     }
+}
+
+/// A deployment asks again after a tenth of the time that it has waited, within these bounds, in seconds: soon while
+/// little is lost by it, seldom enough for a day of it to fit an execution's history.
+const ASK_AGAIN_SECONDS: (i64, i64) = (15, 300);
+
+/// What a deployment does with the answer: begin, wait and ask again, or end.
+pub fn heed(deployment: &mut Deployment, answer: Answer, now: Timestamp) {
+    match answer {
+        Answer::Yours => deployment.take_turn(now),
+        Answer::Overtaken { by } => {
+            let because = vec![Reason::NewerUpload { execution: name_in(&by) }];
+            deployment.report = Some(Report::of(deployment, Outcome::Superseded, because, now));
+            deployment.go_on(Next::Notify, 0);
+        }
+        Answer::Full => {
+            let problem = format!("{MOST_WAITING} deployments of it wait for their turn already");
+            let cure = "find out what starts so many; let them end, and send the request again";
+            refuse(deployment, vec![Refusal::new("application", problem, cure)], now);
+        }
+        Answer::Wait { behind: execution } | Answer::LookAt { execution } => {
+            let execution = name_in(&execution);
+            let waited = seconds_between(deployment.started_at, now);
+            let is_late = waited >= i64::from(deployment.policy.turn_timeout_seconds);
+            let reason = Reason::AnotherDeployment { execution };
+            if is_late {
+                let problem = format!("its turn has not come in {waited} s: {reason}");
+                let cure = "wait until that has ended, or give more policy.turnTimeoutSeconds";
+                return refuse(deployment, vec![Refusal::new("policy.turnTimeoutSeconds", problem, cure)], now);
+            }
+            deployment.note(now, format!("Waiting: {reason}"));
+            deployment.decided = Some(in_words(&[reason]));
+            let (soonest, latest) = ASK_AGAIN_SECONDS;
+            let ask_again = (waited / 10).clamp(soonest, latest);
+            deployment.go_on(Next::WaitForTurn, u32::try_from(ask_again).unwrap_or_default());
+        }
+    }
+}
+
+/// The execution's name, by which people know it.
+fn name_in(arn: &str) -> String {
+    arn.rsplit(':').next().unwrap_or(arn).to_owned()
 }
 
 #[cfg(test)]

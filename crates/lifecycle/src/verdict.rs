@@ -64,6 +64,10 @@ impl Verdict {
 #[serde(tag = "code", rename_all = "camelCase", rename_all_fields = "camelCase")]
 #[expect(missing_docs, reason = "the fields of a case are the facts that its sentence speaks of")]
 pub enum Reason {
+    /// Another deployment of the application is under way.
+    AnotherDeployment { execution: String },
+    /// Another execution deploys a newer upload.
+    NewerUpload { execution: String },
     /// The operation has not ended.
     OperationInProgress { operation: String, application: ApplicationStatus },
     /// The operation has ended well.
@@ -161,6 +165,8 @@ impl From<Unreadable> for Reason {
 impl std::fmt::Display for Reason {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
+            Self::AnotherDeployment { execution } => write!(f, "it is the turn of the deployment {execution}"),
+            Self::NewerUpload { execution } => write!(f, "a newer upload is deployed by {execution}"),
             Self::OperationInProgress { operation, application } => {
                 write!(f, "{operation} is in progress, the application is {application}")
             }

@@ -16,6 +16,7 @@ use crate::preflight::{Preflight, PreflightLook, RefusedFor, prepare, refuse_upd
 use crate::report::{Outcome, Report};
 use crate::request::{Request, RestoreType};
 use crate::status::{ApplicationStatus, JobState, OperationStatus, SnapshotStatus};
+use crate::turn::{Answer, heed};
 use crate::verdict::Reason;
 use crate::watch::{JobLook, OperationLook, judge_job, judge_operation};
 use fastrand::Rng;
@@ -26,7 +27,7 @@ const WALKS: u64 = 2_000;
 /// More steps than any walk within its deadline can take: each costs at least a second.
 const MOST_STEPS: usize = 20_000;
 /// The longest wait of the machine and a few steps: so late after its deadline may a walk end.
-const GRACE: SignedDuration = SignedDuration::from_secs(130);
+const GRACE: SignedDuration = SignedDuration::from_secs(330);
 /// What the state machine may carry between two states; well below Step Functions' 262,144 bytes.
 const LARGEST_DOCUMENT_BYTES: usize = 100_000;
 
@@ -124,6 +125,7 @@ fn request(random: &mut Rng) -> Request {
         "start": random.bool(),
         "restore": restores[random.usize(..restores.len())],
         "policy": {
+            "turnTimeoutSeconds": random.u32(0..4_000),
             "operationTimeoutSeconds": operation,
             "settleTimeoutSeconds": settle_timeout,
             "settleSeconds": settle,
@@ -215,6 +217,7 @@ impl Walk {
             status: SnapshotStatus::Ready,
             version: baseline,
             created_at: Some(start()),
+            key: None,
         }];
         if !self.is_lucky() {
             snapshots.clear();
@@ -224,8 +227,20 @@ impl Walk {
             status: SnapshotStatus::Ready,
             version: baseline + 1,
             created_at: Some(self.now),
+            key: None,
         });
         snapshots
+    }
+
+    fn take_turn(&mut self) {
+        let other = || "arn:aws:states:us-east-1:123456789012:execution:deploy:other".to_owned();
+        let answer = match (self.is_lucky(), self.random.u8(..20)) {
+            (true, _) => Answer::Yours,
+            (_, 0) => Answer::Full,
+            (_, 1) => Answer::Overtaken { by: other() },
+            (_, _) => Answer::Wait { behind: other() },
+        };
+        heed(&mut self.deployment, answer, self.now);
     }
 
     fn prepare(&mut self) {
@@ -240,6 +255,7 @@ impl Walk {
                 status,
                 version: 7,
                 created_at: Some(self.now),
+                key: None,
             });
         }
         let runtime = if self.random.u8(..10) == 0 { "FLINK-1_20" } else { "FLINK-1_19" };
@@ -484,7 +500,9 @@ impl Walk {
                 "Task" if state == "Notify" => return self.end(seen),
                 "Task" => {
                     self.pass(1);
-                    let fails = state != "Prepare" && !self.is_lucky() && self.random.u8(..6) == 0;
+                    let fails = !matches!(state.as_str(), "TakeTurn" | "Prepare")
+                        && !self.is_lucky()
+                        && self.random.u8(..6) == 0;
                     if fails {
                         self.deployment.error = Some(StepError { state, error: "Sandbox.Timedout".into() });
                         definition["Catch"][0]["Next"].as_str().unwrap().to_owned()
@@ -504,6 +522,7 @@ impl Walk {
 
     fn step(&mut self, state: &str) {
         match state {
+            "TakeTurn" => self.take_turn(),
             "Prepare" => self.prepare(),
             "SubmitUpdate" | "RollBack" | "ForceStop" | "Restore" => self.act(),
             "CheckOperation" => self.check_operation(),
@@ -538,7 +557,11 @@ impl Walk {
     }
 
     fn end(&self, seen: &mut Seen) -> Outcome {
-        assert!(self.now <= self.deployment.deadline + GRACE, "{:?}", self.deployment);
+        let ends_by = match self.deployment.turn_at {
+            Some(_) => self.deployment.deadline,
+            None => start() + SignedDuration::from_secs(i64::from(self.request.policy.turn_timeout_seconds)),
+        };
+        assert!(self.now <= ends_by + GRACE, "{:?}", self.deployment);
         // A walk whose deciding step failed until the deadline gets its report from the last step.
         let outcome = self.deployment.report.as_ref().map_or(Outcome::NeedsAttention, |report| report.outcome);
         seen.outcomes.insert(outcome);
@@ -557,7 +580,8 @@ struct Seen {
 
 /// Which words each Choice is asked about, as the steps before it may say them.
 fn routes() -> BTreeMap<String, BTreeSet<String>> {
-    let table: [(&str, &[Next]); 5] = [
+    let table: [(&str, &[Next]); 6] = [
+        ("IsItsTurn", &[Next::Prepare, Next::WaitForTurn, Next::Notify]),
         ("IsPrepared", &[Next::Submit, Next::WaitToPrepare, Next::CheckSubtasks, Next::Notify]),
         ("IsBegun", &[Next::WaitForOperation, Next::Bake, Next::Notify, Next::Decide]),
         ("OperationVerdict", &[Next::WaitForOperation, Next::CheckSubtasks, Next::Decide]),

@@ -153,8 +153,14 @@ impl Error {
         Self { kind, operation, message, source: None }
     }
 
-    pub(crate) fn unreadable(operation: &'static str, message: impl Into<String>) -> Self {
+    /// The service answered what it does not document, or what nobody of ours can have written.
+    pub fn unreadable(operation: &'static str, message: impl Into<String>) -> Self {
         Self::new(ErrorKind::Unreadable, operation, message)
+    }
+
+    /// The service could not do it just now; the same call may succeed in a moment.
+    pub fn unavailable(operation: &'static str, message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Unavailable, operation, message)
     }
 
     /// Sorts an error of an AWS SDK, of whichever service. What the service answered is in the message; only failures on

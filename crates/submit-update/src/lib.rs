@@ -4,24 +4,23 @@
 use handler::{Error, Made, SubmitEvent, adopt_versioned, is_left_to_retry, start};
 use jiff::Timestamp;
 use lifecycle::configuration::is_in_effect;
-use lifecycle::deployment::{Deployment, Next, Rung};
+use lifecycle::deployment::{Deployment, Rung};
 use lifecycle::preflight::{
     Preflight, PreflightLook, RefusedFor, no_such_alarm, prepare, refuse, refuse_snapshot, refuse_update,
 };
-use lifecycle::refusal::Refusal;
-use lifecycle::report::Report;
 use lifecycle::request::Request;
 use managed_flink::{ErrorKind, ManagedFlink};
 use serde_json::Value;
 
 /// Prepares the deployment, or, once it is prepared, makes the change.
 pub async fn submit_update(flink: &ManagedFlink, event: SubmitEvent) -> Result<Deployment, Error> {
-    let SubmitEvent { now, input, execution, deployment } = event;
+    let SubmitEvent { now, input, execution, mut deployment } = event;
     let request = match Request::parse(&input) {
         Ok(request) => request,
-        Err(refusals) => return Ok(refused(&input, &execution.name, execution.started_at, refusals, now)),
+        Err(refusals) => {
+            return Ok(Deployment::refused(&input, &execution.name, execution.started_at, refusals, now));
+        }
     };
-    let mut deployment = deployment.unwrap_or_else(|| Deployment::new(&request, &execution.name, execution.started_at));
     if deployment.has_done_nothing() {
         look_and_prepare(flink, &request, deployment, now).await
     } else if deployment.rung == Rung::Start {
@@ -30,21 +29,6 @@ pub async fn submit_update(flink: &ManagedFlink, event: SubmitEvent) -> Result<D
     } else {
         update(flink, &request, deployment, now).await
     }
-}
-
-/// A deployment that ends before it began: of a request that cannot be read there is only the report.
-fn refused(
-    input: &Value,
-    execution: &str,
-    started_at: Timestamp,
-    refusals: Vec<Refusal>,
-    now: Timestamp,
-) -> Deployment {
-    let application = input.get("application").and_then(Value::as_str).unwrap_or("unknown").chars().take(128).collect();
-    let mut deployment = Deployment::unread(application, execution, started_at);
-    deployment.report = Some(Report::refused(&deployment.application, execution, refusals, started_at, now));
-    deployment.go_on(Next::Notify, 0);
-    deployment
 }
 
 async fn look_and_prepare(

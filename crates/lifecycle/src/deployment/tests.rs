@@ -136,10 +136,14 @@ fn events_are_short_few_and_told_once() {
 
 #[test]
 fn a_deadline_beyond_time_is_the_end_of_time() {
-    let deployment = Deployment::new(&request(&json!({})), "run-1", Timestamp::MAX);
-    assert_eq!(deployment.deadline, Timestamp::MAX);
-    let deployment = Deployment::new(&request(&json!({})), "run-1", at(0));
-    assert_eq!([deployment.is_late(at(14_399)), deployment.is_late(at(14_400))], [false, true]);
+    let after = |turn_at| {
+        let mut deployment = Deployment::new(&request(&json!({})), "run-1", at(0));
+        deployment.take_turn(turn_at);
+        deployment
+    };
+    assert_eq!(after(Timestamp::MAX).deadline, Timestamp::MAX);
+    let deployment = after(at(60));
+    assert_eq!([deployment.is_late(at(14_459)), deployment.is_late(at(14_460))], [false, true]);
 }
 
 /// A deployment with everything in it, as large as a request and the service can make it.

@@ -1,7 +1,8 @@
 use fastrand::Rng;
+use serde_json::json;
 
 use super::*;
-use crate::fixtures::at;
+use crate::fixtures::{at, goes_on, request};
 
 const NOBODY: BTreeMap<String, Execution> = BTreeMap::new();
 
@@ -228,4 +229,42 @@ fn whatever_happens_one_has_its_turn_and_nobody_waits_for_ever() {
         }
         assert_eq!(running, Vec::<&Claim>::new(), "seed {seed}: somebody waits for ever");
     }
+}
+
+fn heeded(answer: Answer, second: i64) -> Deployment {
+    let request = request(&json!({ "policy": { "turnTimeoutSeconds": 3_600, "deadlineSeconds": 5_000 } }));
+    let mut deployment = Deployment::new(&request, "run-1", at(0));
+    heed(&mut deployment, answer, at(second));
+    deployment
+}
+
+#[test]
+fn a_deployment_has_its_time_from_its_turn_on() {
+    let deployment = heeded(Answer::Yours, 3_000);
+    assert_eq!(goes_on(&deployment), "Prepare 0");
+    assert_eq!((deployment.turn_at, deployment.deadline), (Some(at(3_000)), at(8_000)));
+    assert_eq!(deployment.report, None);
+}
+
+#[test]
+fn it_asks_again_ever_more_seldom_and_not_for_ever() {
+    let waiting = |second| heeded(Answer::Wait { behind: "arn:aws:states:r:1:execution:deploy:other".into() }, second);
+    for (waited, wanted) in [(0, 15), (150, 15), (160, 16), (2_990, 299), (3_010, 300), (3_599, 300)] {
+        let deployment = waiting(waited);
+        assert_eq!(goes_on(&deployment), format!("WaitForTurn {wanted}"), "after {waited} s");
+        assert_eq!(deployment.events[0].what, "Waiting: it is the turn of the deployment other");
+    }
+    let report = waiting(3_600).report.unwrap();
+    assert_eq!((report.outcome, report.refusals[0].field.as_str()), (Outcome::Refused, "policy.turnTimeoutSeconds"));
+    assert!(report.summary.contains("the turn of the deployment other"), "{}", report.summary);
+}
+
+#[test]
+fn whoever_is_overtaken_succeeds_and_touches_nothing() {
+    let deployment = heeded(overtaken("arn:aws:states:r:1:execution:deploy:newer"), 60);
+    let report = deployment.report.unwrap();
+    assert_eq!((report.outcome, deployment.next), (Outcome::Superseded, Next::Notify));
+    assert_eq!(report.because, [Reason::NewerUpload { execution: "newer".into() }]);
+    let report = heeded(Answer::Full, 60).report.unwrap();
+    assert_eq!((report.outcome, report.refusals[0].field.as_str()), (Outcome::Refused, "application"));
 }
