@@ -68,6 +68,20 @@ pub struct Application {
     pub checkpoint_interval_seconds: Option<u64>,
 }
 
+/// An application in the service's list, from `ListApplications`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ApplicationSummary {
+    /// Its name.
+    pub name: String,
+    /// Its ARN.
+    pub arn: String,
+    /// The status.
+    pub status: ApplicationStatus,
+    /// `RuntimeEnvironment`, such as `FLINK-1_20`.
+    pub runtime: String,
+}
+
 /// An operation, from `DescribeApplicationOperation`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -118,9 +132,13 @@ pub struct Snapshot {
     pub status: SnapshotStatus,
     /// Version of the application that it was taken of: tells the good version's from the bad one's.
     pub version: u64,
-    /// When it was taken, by the service's clock.
+    /// When it was taken, by the service's clock, exactly as the service says: it deletes a snapshot by this time only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub created_at: Option<Timestamp>,
+    /// The key that it is encrypted under, as the service shows it (an ARN, an id or an alias), `AWS_OWNED_KEY` for the
+    /// service's own; none when not in the answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
 }
 
 /// How many tasks of a job are in which state, over all vertices.

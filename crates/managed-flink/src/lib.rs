@@ -5,17 +5,21 @@
 //!
 //! Three promises hold for every call. No presigned URL, token or runtime property value leaves the crate in a text. An
 //! answer that makes no sense is an error, never a default. A call that changes something is sent once: when its answer
-//! is lost the error is [`ErrorKind::Unavailable`], and whoever called looks whether it was done.
+//! is lost the error is [`ErrorKind::Unavailable`], and whoever called looks whether it was done. Only the deletion of a
+//! snapshot is sent again, because it names the one snapshot that it can mean.
 
 mod change;
 mod cloudwatch;
+mod directory;
 mod error;
 mod exceptions;
 mod job;
 mod read;
 mod redact;
+mod snapshots;
 #[cfg(test)]
 mod tests;
+mod time;
 mod transport;
 mod wire;
 

@@ -1,22 +1,20 @@
-//! Reads of an application, its versions, snapshots and operations.
+//! Reads of an application, its versions and operations.
 
 use std::cmp::Reverse;
 
 use jiff::Timestamp;
-use lifecycle::evidence::{Application, Code, Operation, OperationSummary, Snapshot};
-use lifecycle::status::{ApplicationStatus, OperationStatus, SnapshotStatus};
-use serde::{Deserialize, Deserializer};
+use lifecycle::evidence::{Application, Code, Operation, OperationSummary};
+use lifecycle::status::{ApplicationStatus, OperationStatus};
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::error::WITHHELD;
 use crate::redact::Redactor;
 use crate::wire::Wire;
-use crate::{Error, ErrorKind, ManagedFlink};
+use crate::{Error, ErrorKind, ManagedFlink, time};
 
-/// Snapshots and operations on a page: as many as the service gives.
+/// Operations on a page: as many as the service gives.
 const PAGE: u32 = 50;
-/// Pages of snapshots that are read: ten times the service's quota, so that an endless list ends.
-const MOST_PAGES: usize = 200;
 
 impl ManagedFlink {
     /// The application (`DescribeApplication`); none if there is none of this name.
@@ -51,30 +49,6 @@ impl ManagedFlink {
         let detail = member(wire.read()?, "ApplicationVersionDetail", OPERATION)?;
         self.learn(name, &detail);
         Ok(detail)
-    }
-
-    /// All snapshots, newest first (`ListApplicationSnapshots`, every page).
-    pub async fn snapshots(&self, name: &str) -> Result<Vec<Snapshot>, Error> {
-        const OPERATION: &str = "ListApplicationSnapshots";
-        let mut snapshots = Vec::new();
-        let mut body = json!({ "ApplicationName": name, "Limit": PAGE });
-        for _ in 0..MOST_PAGES {
-            let wire = Wire::new(OPERATION, &body);
-            let call = self.reads.list_application_snapshots().application_name(name);
-            call.customize()
-                .interceptor(wire.clone())
-                .send()
-                .await
-                .map_err(|error| Error::from_sdk(OPERATION, error))?;
-            let page: SnapshotPage = wire.read()?;
-            snapshots.extend(page.snapshot_summaries.into_iter().map(Snapshot::from));
-            let Some(token) = page.next_token.filter(|token| !token.is_empty()) else {
-                snapshots.sort_by_key(|snapshot| Reverse(snapshot.created_at));
-                return Ok(snapshots);
-            };
-            body["NextToken"] = token.into();
-        }
-        Err(Error::unreadable(OPERATION, format!("the list does not end after {MOST_PAGES} pages")))
     }
 
     /// An operation (`DescribeApplicationOperation`). What the service says went wrong is cleared of runtime property
@@ -169,7 +143,8 @@ impl ManagedFlink {
     }
 }
 
-fn none_if_missing<T>(error: Error) -> Result<Option<T>, Error> {
+/// What there is not, is none.
+pub(crate) fn none_if_missing<T>(error: Error) -> Result<Option<T>, Error> {
     if error.kind() == ErrorKind::NotFound { Ok(None) } else { Err(error) }
 }
 
@@ -178,14 +153,6 @@ fn member(mut answer: Value, name: &str, operation: &'static str) -> Result<Valu
         Some(member @ Value::Object(_)) => Ok(member),
         _ => Err(Error::unreadable(operation, format!("the answer has no {name}"))),
     }
-}
-
-/// Times of the service's JSON are seconds since 1970, with a fraction.
-fn time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Timestamp>, D::Error> {
-    let Some(seconds) = Option::<f64>::deserialize(deserializer)? else { return Ok(None) };
-    #[expect(clippy::cast_possible_truncation, reason = "the cast saturates, and jiff refuses what is out of range")]
-    let milliseconds = (seconds * 1000.0).round() as i64;
-    Timestamp::from_millisecond(milliseconds).map(Some).map_err(serde::de::Error::custom)
 }
 
 #[derive(Deserialize)]
@@ -232,35 +199,6 @@ impl From<ApplicationDetail> for Application {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct SnapshotPage {
-    #[serde(default)]
-    snapshot_summaries: Vec<SnapshotDetails>,
-    next_token: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct SnapshotDetails {
-    snapshot_name: String,
-    snapshot_status: SnapshotStatus,
-    application_version_id: u64,
-    #[serde(default, deserialize_with = "time")]
-    snapshot_creation_timestamp: Option<Timestamp>,
-}
-
-impl From<SnapshotDetails> for Snapshot {
-    fn from(details: SnapshotDetails) -> Self {
-        Self {
-            name: details.snapshot_name,
-            status: details.snapshot_status,
-            version: details.application_version_id,
-            created_at: details.snapshot_creation_timestamp,
-        }
-    }
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
 struct DescribedOperation {
     application_operation_info_details: OperationDetails,
 }
@@ -270,7 +208,7 @@ struct DescribedOperation {
 struct OperationDetails {
     operation: String,
     operation_status: OperationStatus,
-    #[serde(default, deserialize_with = "time")]
+    #[serde(default, deserialize_with = "time::read")]
     start_time: Option<Timestamp>,
     application_version_change_details: Option<VersionChange>,
     operation_failure_details: Option<OperationFailure>,
@@ -310,7 +248,7 @@ struct ListedOperation {
     operation_id: String,
     operation: String,
     operation_status: OperationStatus,
-    #[serde(default, deserialize_with = "time")]
+    #[serde(default, deserialize_with = "time::read")]
     start_time: Option<Timestamp>,
 }
 

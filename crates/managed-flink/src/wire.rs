@@ -79,7 +79,12 @@ pub(crate) struct Wire {
 
 impl Wire {
     pub(crate) fn new(operation: &'static str, body: &Value) -> Self {
-        Self { operation, body: body.to_string().into(), answer: Arc::default() }
+        Self::with_text(operation, body.to_string())
+    }
+
+    /// With a body that is JSON already, for numbers that [`Value`] would round.
+    pub(crate) fn with_text(operation: &'static str, body: String) -> Self {
+        Self { operation, body: body.into(), answer: Arc::default() }
     }
 
     /// Reads the answer.

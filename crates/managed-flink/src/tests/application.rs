@@ -121,6 +121,7 @@ async fn every_page_of_snapshots_is_read_and_the_newest_is_first() {
         status: SnapshotStatus::Ready,
         version: 1_099,
         created_at: Some(Timestamp::from_millisecond(1_099_500).unwrap()),
+        key: None,
     };
     assert_eq!(snapshots[0], newest);
     assert_eq!(snapshots[1_099].name, "s0");

@@ -1,0 +1,92 @@
+//! Which applications there are in the account and region, and how they are tagged.
+
+use std::collections::BTreeMap;
+
+use lifecycle::evidence::ApplicationSummary;
+use lifecycle::status::ApplicationStatus;
+use serde::Deserialize;
+use serde_json::json;
+
+use crate::read::none_if_missing;
+use crate::wire::Wire;
+use crate::{Error, ManagedFlink};
+
+/// Applications on a page: as many as the service gives.
+const PAGE: u32 = 50;
+/// Pages of applications that are read, so that an endless list ends.
+const MOST_PAGES: usize = 200;
+
+impl ManagedFlink {
+    /// All applications, in the service's order (`ListApplications`, every page, 50 on each).
+    pub async fn applications(&self) -> Result<Vec<ApplicationSummary>, Error> {
+        const OPERATION: &str = "ListApplications";
+        let mut applications = Vec::new();
+        let mut body = json!({ "Limit": PAGE });
+        for _ in 0..MOST_PAGES {
+            let wire = Wire::new(OPERATION, &body);
+            let call = self.reads.list_applications().customize().interceptor(wire.clone());
+            call.send().await.map_err(|error| Error::from_sdk(OPERATION, error))?;
+            let page: ApplicationPage = wire.read()?;
+            applications.extend(page.application_summaries.into_iter().map(ApplicationSummary::from));
+            let Some(token) = page.next_token.filter(|token| !token.is_empty()) else { return Ok(applications) };
+            body["NextToken"] = token.into();
+        }
+        Err(Error::unreadable(OPERATION, format!("the list does not end after {MOST_PAGES} pages")))
+    }
+
+    /// The tags of the application with this ARN (`ListTagsForResource`); none if there is no such application.
+    pub async fn tags(&self, arn: &str) -> Result<Option<BTreeMap<String, String>>, Error> {
+        const OPERATION: &str = "ListTagsForResource";
+        let wire = Wire::new(OPERATION, &json!({ "ResourceARN": arn }));
+        let call = self.reads.list_tags_for_resource().resource_arn(arn).customize().interceptor(wire.clone());
+        match call.send().await {
+            Ok(_) => {
+                let tags = wire.read::<Tags>()?.tags;
+                Ok(Some(tags.into_iter().map(|tag| (tag.key, tag.value.unwrap_or_default())).collect()))
+            }
+            Err(error) => none_if_missing(Error::from_sdk(OPERATION, error)),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct ApplicationPage {
+    application_summaries: Vec<ListedApplication>,
+    next_token: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct ListedApplication {
+    application_name: String,
+    #[serde(rename = "ApplicationARN")]
+    application_arn: String,
+    application_status: ApplicationStatus,
+    runtime_environment: String,
+}
+
+impl From<ListedApplication> for ApplicationSummary {
+    fn from(listed: ListedApplication) -> Self {
+        Self {
+            name: listed.application_name,
+            arn: listed.application_arn,
+            status: listed.application_status,
+            runtime: listed.runtime_environment,
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Tags {
+    #[serde(default)]
+    tags: Vec<Tag>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Tag {
+    key: String,
+    value: Option<String>,
+}
