@@ -18,6 +18,7 @@ pub mod refusal;
 pub mod report;
 pub mod request;
 pub mod retention;
+pub mod snapshots;
 pub mod status;
 pub mod stopped;
 pub mod turn;

@@ -16,7 +16,7 @@ pub const LARGEST_REQUEST_BYTES: usize = 200_000;
 /// `UpdateApplication` takes comes to a quarter of it.
 const LARGEST_FIELDS_BYTES: usize = 16_000;
 /// Characters of the reason, which both carry too.
-const LONGEST_REASON: usize = 1_000;
+pub(crate) const LONGEST_REASON: usize = 1_000;
 /// Characters of a snapshot's name.
 const LONGEST_SNAPSHOT_NAME: usize = 256;
 
@@ -81,6 +81,16 @@ impl Restore {
     }
 }
 
+/// How an application is stopped before anything else is done to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Stop {
+    /// With a snapshot. It takes a job that is well.
+    Graceful,
+    /// At once and without a snapshot: what was processed since the last one is processed again.
+    Force,
+}
+
 /// The upload to S3 that a request deploys, by which its order among others is known.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -119,15 +129,21 @@ impl Upload {
 pub struct Request {
     /// Name of the application.
     pub application: String,
-    /// The change: the body of `UpdateApplication` without the name, the version and the token.
+    /// The change: the body of `UpdateApplication` without the name, the version and the token. Empty where the
+    /// application is only stopped or started.
+    #[serde(default)]
     pub update: Map<String, Value>,
+    /// Whether, and how, the application is stopped before the update and the start.
+    #[serde(default)]
+    pub stop: Option<Stop>,
     /// How state is restored.
     #[serde(default)]
     pub restore: Restore,
     /// The policy; every field has a default.
     #[serde(default)]
     pub policy: Policy,
-    /// Whether an application that is stopped is started after the update. Without it, it stays stopped.
+    /// Whether an application that is stopped, by this request too, is started after the update. Without it, it stays
+    /// stopped.
     #[serde(default)]
     pub start: bool,
     /// Why, in the words of whoever asks; for the report.
@@ -194,9 +210,7 @@ impl Request {
     }
 
     fn name_refusals(&self) -> Option<Refusal> {
-        let good = |character: char| character.is_ascii_alphanumeric() || "_.-".contains(character);
-        let is_name = (1..=128).contains(&self.application.len()) && self.application.chars().all(good);
-        (!is_name).then(|| {
+        (!is_application_name(&self.application)).then(|| {
             Refusal::new(
                 "application",
                 "not the name of an application",
@@ -227,11 +241,11 @@ impl Request {
 
     fn update_refusals(&self) -> Vec<Refusal> {
         let mut refusals = Vec::new();
-        if self.update.is_empty() {
+        if self.update.is_empty() && self.stop.is_none() && !self.start {
             refusals.push(Refusal::new(
                 "update",
-                "empty: there is nothing to change",
-                "give at least one field of UpdateApplication, such as ApplicationConfigurationUpdate",
+                "missing or empty: there is nothing to do",
+                "give at least one field of UpdateApplication, such as ApplicationConfigurationUpdate; or say `stop` or `start`",
             ));
         }
         for (name, value) in &self.update {
@@ -303,6 +317,12 @@ impl Request {
     }
 }
 
+/// Whether the service would take this as the name of an application.
+pub(crate) fn is_application_name(name: &str) -> bool {
+    let good = |character: char| character.is_ascii_alphanumeric() || "_.-".contains(character);
+    (1..=128).contains(&name.len()) && name.chars().all(good)
+}
+
 /// Paths of the leaves, without values; property groups and lists are leaves here, since their keys may be telling.
 fn collect_fields(object: &Map<String, Value>, prefix: &str, fields: &mut Vec<String>) {
     for (name, value) in object {
@@ -317,7 +337,7 @@ fn collect_fields(object: &Map<String, Value>, prefix: &str, fields: &mut Vec<St
 }
 
 /// Says which field could not be read, from serde's error. The value itself stays out: it may be a property's.
-fn unreadable(error: &serde_path_to_error::Error<serde_json::Error>) -> Refusal {
+pub(crate) fn unreadable(error: &serde_path_to_error::Error<serde_json::Error>) -> Refusal {
     let path = error.path().to_string();
     let message = error.inner().to_string();
     let field = if path == "." { "input".to_owned() } else { path };
@@ -330,7 +350,8 @@ fn unreadable(error: &serde_path_to_error::Error<serde_json::Error>) -> Refusal 
     let expected = message.split_once("expected ").map_or("another kind of value", |(_, expected)| expected);
     let expected = match expected {
         "u32" => "a whole number, 0 or more",
-        "a map" | "struct Request" | "struct Policy" | "struct Restore" | "struct Upload" => "an object",
+        "a map" => "an object",
+        other if other.starts_with("struct ") => "an object",
         other => other,
     };
     Refusal::new(field, "wrong type or value", format!("give {expected}"))
@@ -349,7 +370,7 @@ fn field_named(path: &str, name: &str) -> String {
 }
 
 /// Refuses parts that are there and are no objects: a list could be read as the fields of one, in their order.
-fn not_objects<const N: usize>(path: &str, parts: [(&str, Option<&Value>); N]) -> Vec<Refusal> {
+pub(crate) fn not_objects<const N: usize>(path: &str, parts: [(&str, Option<&Value>); N]) -> Vec<Refusal> {
     let wrong = parts.into_iter().filter(|(_, part)| part.is_some_and(|part| !part.is_object()));
     wrong.map(|(name, _)| Refusal::new(format!("{path}{name}"), "wrong type or value", "give an object")).collect()
 }
