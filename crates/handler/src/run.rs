@@ -207,7 +207,8 @@ impl Names {
             found.unwrap_or("unknown").to_owned()
         };
         Self {
-            application: text(&["/deployment/application", "/input/application", "/application"]),
+            // Of an upload, only its key is known.
+            application: text(&["/deployment/application", "/input/application", "/application", "/detail/object/key"]),
             execution: text(&["/deployment/execution", "/execution/name"]),
         }
     }

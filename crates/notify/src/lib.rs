@@ -107,7 +107,7 @@ fn deployment_of(event: &NotifyEvent) -> Result<Deployment, Error> {
     if event.deployment.get("startedAt").is_some() {
         return handler::read(event.deployment.clone());
     }
-    let Execution { name, started_at } = &event.execution;
+    let Execution { name, started_at, .. } = &event.execution;
     let mut deployment = Deployment::unread(event.application.clone(), name, *started_at);
     deployment.error = event.deployment.get("error").and_then(|error| StepError::deserialize(error).ok());
     Ok(deployment)
