@@ -18,12 +18,14 @@ use crate::cloudwatch::{CloudWatch, Publication};
 use crate::code::CodeStore;
 use crate::configuration;
 use crate::data_plane::DataPlane;
+use crate::dynamodb::{DynamoDb, Table};
 use crate::faults::{Effect, Fault, Faults, Loss, Stage};
 use crate::in_process::Unreachable;
 use crate::logs::{Delivery, Logs};
 use crate::presigned::Session;
 use crate::record::{Call, Event, RecordEntry, StatusAndVersion};
 use crate::sinks::Sinks;
+use crate::step_functions::ExecutionLedger;
 use crate::timings::Timings;
 use crate::wire::{self, ConnectionReset, HttpRequest, HttpResponse, Identified, Protocol, Service};
 
@@ -47,6 +49,10 @@ pub struct EmulatorConfig {
     pub publication: Publication,
     /// What presigned URLs begin with.
     pub public_url: String,
+    /// DynamoDB's tables.
+    pub tables: Vec<Table>,
+    /// Names of Step Functions' state machines.
+    pub state_machines: Vec<String>,
     /// Region in ARNs.
     pub region: String,
     /// Account in ARNs.
@@ -64,6 +70,8 @@ impl EmulatorConfig {
             seed: 0,
             publication: Publication::default(),
             public_url: "https://emulator.amazonaws.com".to_owned(),
+            tables: Vec::new(),
+            state_machines: Vec::new(),
             region: "us-east-1".to_owned(),
             account: "123456789012".to_owned(),
         }
@@ -121,6 +129,8 @@ pub(crate) struct Inner {
     cloudwatch: CloudWatch,
     pub(crate) logs: Logs,
     sinks: Sinks,
+    dynamodb: DynamoDb,
+    executions: ExecutionLedger,
 }
 
 impl fmt::Debug for Inner {
@@ -142,8 +152,8 @@ pub(crate) struct State {
     history: BTreeMap<String, VecDeque<(Timestamp, Option<Application>)>>,
 }
 
-/// How long it is remembered what applications were.
-const MEMORY: SignedDuration = SignedDuration::from_mins(15);
+/// How long it is remembered what applications and items were.
+pub(crate) const MEMORY: SignedDuration = SignedDuration::from_mins(15);
 
 impl State {
     /// Notes what an application is now, for reads that tell of the past.
@@ -186,13 +196,15 @@ impl Emulator {
             history: BTreeMap::new(),
         };
         let public_url = Mutex::new(config.public_url.clone());
-        let EmulatorConfig { clock, publication, region, account, .. } = &config;
+        let EmulatorConfig { clock, publication, region, account, tables, state_machines, .. } = &config;
         let cloudwatch = CloudWatch::new(clock.clone(), *publication, region, account);
         let sinks = Sinks::new(clock.clone());
+        let dynamodb = DynamoDb::new(clock, region, account, tables);
+        let executions = ExecutionLedger::new(clock, region, account, state_machines);
         let data_plane = Arc::clone(&config.data_plane);
         let (state, tasks) = (Mutex::new(state), Mutex::default());
         let logs = Logs::default();
-        let inner = Arc::new(Inner { config, state, tasks, public_url, cloudwatch, logs, sinks });
+        let inner = Arc::new(Inner { config, state, tasks, public_url, cloudwatch, logs, sinks, dynamodb, executions });
         data_plane.send_log_to(Arc::new(Delivery(Arc::downgrade(&inner))));
         let watched = Arc::clone(&inner);
         inner.spawn(inner.cloudwatch.clone().run(data_plane, move || watched.applications()));
@@ -227,6 +239,16 @@ impl Emulator {
     /// What SNS and EventBridge were sent.
     pub fn sinks(&self) -> &Sinks {
         &self.inner().sinks
+    }
+
+    /// DynamoDB's tables.
+    pub fn dynamodb(&self) -> &DynamoDb {
+        &self.inner().dynamodb
+    }
+
+    /// Step Functions' executions.
+    pub fn executions(&self) -> &ExecutionLedger {
+        &self.inner().executions
     }
 
     /// What happened so far.
@@ -335,6 +357,8 @@ impl Emulator {
             Service::CloudWatch => self.cloudwatch().handle(operation, *protocol, request.body()),
             Service::Logs => self.inner().logs(operation, body),
             Service::Sns | Service::EventBridge => self.sinks().handle(*service, operation, request.body()),
+            Service::DynamoDb => self.dynamodb().handle(operation, body, stale(effect)),
+            Service::StepFunctions => self.executions().handle(operation, body, stale(effect)),
             Service::Emulator => self.control(operation, request).await,
             Service::Unknown => {
                 wire::error_answer(*protocol, 400, "UnknownOperationException", "there is no such operation")
@@ -349,10 +373,7 @@ impl Emulator {
         body: &Value,
         effect: Option<&Effect>,
     ) -> HttpResponse {
-        let age = match effect {
-            Some(Effect::StaleRead(age)) => Some(*age),
-            _ => None,
-        };
+        let age = stale(effect);
         let none = Map::new();
         let fields = match body {
             Value::Object(fields) => fields,
@@ -482,6 +503,14 @@ struct Arrival {
     entry: usize,
     application: Option<String>,
     effect: Option<Effect>,
+}
+
+/// How old what a read tells is to be.
+fn stale(effect: Option<&Effect>) -> Option<Duration> {
+    match effect {
+        Some(Effect::StaleRead(age)) => Some(*age),
+        _ => None,
+    }
 }
 
 /// The answer of a call that a fault keeps from being done.

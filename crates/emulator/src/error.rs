@@ -1,8 +1,8 @@
-//! The service's errors, as its model names them.
+//! The services' errors, as their models name them.
 
 use crate::code::LARGEST_CODE_BYTES;
 
-/// An error of kinesisanalyticsv2.
+/// An error of a service.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ServiceError {
     /// Its name, such as `ResourceInUseException`.
@@ -12,7 +12,7 @@ pub(crate) struct ServiceError {
 }
 
 impl ServiceError {
-    fn new(code: &'static str, message: String) -> Self {
+    pub(crate) fn new(code: &'static str, message: String) -> Self {
         Self { code, message }
     }
 

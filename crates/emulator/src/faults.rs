@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "camelCase")]
 pub struct Fault {
     /// Where: `UpdateApplication`, `flink:/jobs/overview`, `flink:/jobs/:id` (`:id` stands for any one segment),
-    /// `flink:*`, `cloudwatch:GetMetricData`, `sns:Publish`, `events:PutEvents`, or `*` for every call of
-    /// kinesisanalyticsv2. For the effects on operations: the name of the call that began it, `Maintenance`,
+    /// `flink:*`, `cloudwatch:GetMetricData`, `sns:Publish`, `events:PutEvents`, `dynamodb:PutItem`,
+    /// `states:DescribeExecution`, or `*` for every call of kinesisanalyticsv2. For the effects on operations: the name of the call that began it, `Maintenance`,
     /// `Autoscaling`, or `SystemRollbackApplication` for a rollback that the service began by itself.
     pub operation: String,
     /// Name of the application that it is limited to.

@@ -2,7 +2,7 @@
 //! a real Apache Flink.
 //!
 //! [`Emulator`] is the service. [`Emulator::handle`] answers a request of any of its protocols (kinesisanalyticsv2,
-//! Flink's REST API through presigned URLs, CloudWatch with its Logs, SNS, EventBridge); in front of it are a server
+//! Flink's REST API through presigned URLs, CloudWatch with its Logs, SNS, EventBridge, DynamoDB, Step Functions); in front of it are a server
 //! ([`Emulator::serve`]) and, for tests in virtual time, [`InProcessHttp`], an HTTP client for the AWS SDKs that needs no
 //! network. What runs the jobs is a [`data_plane::DataPlane`].
 
@@ -11,11 +11,13 @@
 pub mod cloudwatch;
 pub mod code;
 pub mod data_plane;
+pub mod dynamodb;
 pub mod faults;
 pub mod flink;
 pub mod record;
 pub mod simulated;
 pub mod sinks;
+pub mod step_functions;
 pub mod timings;
 
 mod application;

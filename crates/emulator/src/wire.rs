@@ -21,8 +21,8 @@ pub(crate) struct ConnectionReset;
 pub(crate) enum Protocol {
     /// AWS JSON 1.1 (kinesisanalyticsv2, CloudWatch Logs, EventBridge).
     Json11,
-    /// AWS JSON 1.0 (CloudWatch, newer SDKs).
-    Json10,
+    /// AWS JSON 1.0 (DynamoDB, Step Functions, CloudWatch's newer SDKs), with the namespace of the service's errors.
+    Json10(&'static str),
     /// Smithy RPC v2 with CBOR (CloudWatch, newest SDKs).
     Cbor,
     /// AWS query, form in and XML out (SNS, CloudWatch's older SDKs).
@@ -46,6 +46,10 @@ pub(crate) enum Service {
     Sns,
     /// EventBridge.
     EventBridge,
+    /// DynamoDB.
+    DynamoDb,
+    /// Step Functions.
+    StepFunctions,
     /// Control calls of the emulator itself.
     Emulator,
     /// None of them.
@@ -62,6 +66,8 @@ impl Service {
             Self::Logs => "logs",
             Self::Sns => "sns",
             Self::EventBridge => "events",
+            Self::DynamoDb => "dynamodb",
+            Self::StepFunctions => "states",
             Self::Emulator => "emulator",
             Self::Unknown => "unknown",
         }
@@ -86,6 +92,11 @@ impl Identified {
         }
     }
 }
+
+/// What the errors of CloudWatch, DynamoDB and Step Functions begin with.
+pub(crate) const CLOUDWATCH: &str = "com.amazonaws.cloudwatch";
+pub(crate) const DYNAMODB: &str = "com.amazonaws.dynamodb.v20120810";
+pub(crate) const STEP_FUNCTIONS: &str = "com.amazonaws.swf.service.v2.model";
 
 /// Path below which Flink's dashboard and REST API answer.
 pub(crate) const DASHBOARD: &str = "/flinkdashboard";
@@ -112,7 +123,9 @@ pub(crate) fn identify(request: &HttpRequest) -> Identified {
     {
         match target {
             "KinesisAnalytics_20180523" => return of(Service::ManagedFlink, operation, Protocol::Json11),
-            "GraniteServiceVersion20100801" => return of(Service::CloudWatch, operation, Protocol::Json10),
+            "GraniteServiceVersion20100801" => return of(Service::CloudWatch, operation, Protocol::Json10(CLOUDWATCH)),
+            "DynamoDB_20120810" => return of(Service::DynamoDb, operation, Protocol::Json10(DYNAMODB)),
+            "AWSStepFunctions" => return of(Service::StepFunctions, operation, Protocol::Json10(STEP_FUNCTIONS)),
             "Logs_20140328" => return of(Service::Logs, operation, Protocol::Json11),
             "AWSEvents" => return of(Service::EventBridge, operation, Protocol::Json11),
             _ => {}
@@ -152,6 +165,11 @@ pub(crate) fn json_answer(status: StatusCode, body: &Value) -> HttpResponse {
     answer(status, "application/x-amz-json-1.1", body.to_string())
 }
 
+/// An answer with a JSON body, as AWS JSON 1.0.
+pub(crate) fn json10_answer(status: StatusCode, body: &Value) -> HttpResponse {
+    answer(status, "application/x-amz-json-1.0", body.to_string())
+}
+
 /// An answer of a status, a content type and a body.
 pub(crate) fn answer(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> HttpResponse {
     let mut response = Response::new(body.into());
@@ -165,14 +183,13 @@ pub(crate) fn error_answer(protocol: Protocol, status: u16, code: &str, message:
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut response = match protocol {
         Protocol::Json11 => json_answer(status, &json!({ "__type": code, "message": message, "Message": message })),
-        Protocol::Json10 => {
-            let body = json!({ "__type": format!("com.amazonaws.cloudwatch#{code}"), "message": message });
-            answer(status, "application/x-amz-json-1.0", body.to_string())
+        Protocol::Json10(namespace) => {
+            json10_answer(status, &json!({ "__type": format!("{namespace}#{code}"), "message": message }))
         }
         Protocol::Cbor => {
             let text = |text: &str| Cbor::Text(text.to_owned());
             let body = Cbor::Map(vec![
-                (text("__type"), text(&format!("com.amazonaws.cloudwatch#{code}"))),
+                (text("__type"), text(&format!("{CLOUDWATCH}#{code}"))),
                 (text("message"), text(message)),
             ]);
             let mut bytes = Vec::new();
@@ -233,8 +250,18 @@ mod tests {
             ),
             (
                 request("/", &[("x-amz-target", "GraniteServiceVersion20100801.DescribeAlarms")], "{}"),
-                (Service::CloudWatch, "DescribeAlarms", Protocol::Json10),
+                (Service::CloudWatch, "DescribeAlarms", Protocol::Json10(CLOUDWATCH)),
                 "cloudwatch:DescribeAlarms",
+            ),
+            (
+                request("/", &[("x-amz-target", "DynamoDB_20120810.PutItem")], "{}"),
+                (Service::DynamoDb, "PutItem", Protocol::Json10(DYNAMODB)),
+                "dynamodb:PutItem",
+            ),
+            (
+                request("/", &[("x-amz-target", "AWSStepFunctions.StartExecution")], "{}"),
+                (Service::StepFunctions, "StartExecution", Protocol::Json10(STEP_FUNCTIONS)),
+                "states:StartExecution",
             ),
             (
                 request("/", &[], "Action=DescribeAlarms&Version=2010-08-01"),

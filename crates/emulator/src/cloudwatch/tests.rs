@@ -261,7 +261,8 @@ async fn what_is_not_about_the_application_has_no_data() {
             "StartTime": at(0).secs(), "EndTime": at(86_400).secs(),
             "MetricDataQueries": [query(namespace, dimension, application)],
         });
-        let response = cloudwatch.handle("GetMetricData", Protocol::Json10, body.to_string().as_bytes());
+        let response =
+            cloudwatch.handle("GetMetricData", Protocol::Json10(crate::wire::CLOUDWATCH), body.to_string().as_bytes());
         let answer: Value = serde_json::from_slice(response.body()).unwrap();
         assert_eq!(
             answer["MetricDataResults"][0]["Values"].as_array().unwrap().len(),
@@ -282,7 +283,8 @@ async fn json_and_query_answer_the_same() {
                         "Dimensions": [{ "Name": DIMENSION, "Value": APPLICATION }] },
             "Period": 60, "Stat": "Maximum" } }],
     });
-    let response = cloudwatch.handle("GetMetricData", Protocol::Json10, body.to_string().as_bytes());
+    let response =
+        cloudwatch.handle("GetMetricData", Protocol::Json10(crate::wire::CLOUDWATCH), body.to_string().as_bytes());
     assert_eq!(response.headers()["content-type"], "application/x-amz-json-1.0");
     let answer: Value = serde_json::from_slice(response.body()).unwrap();
     let expected = json!({
