@@ -155,17 +155,9 @@ pub struct Protections {
     pub version_since: Option<Timestamp>,
     /// The snapshot that the application's `RunConfiguration` names: it is being restored, or will be with the next start.
     pub run_configuration: Option<String>,
-    /// What deployments that are under way may have to go back to.
-    pub baselines: Vec<BaselineHold>,
-}
-
-/// What one deployment that is under way may have to go back to.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct BaselineHold {
-    /// The version before the change.
-    pub version: Option<u64>,
-    /// The snapshots that it knows by name.
-    pub snapshots: Vec<String>,
+    /// The execution of a deployment that is under way. Its baseline, and what it was told to restore, are known to it
+    /// alone, so nothing at all is deleted.
+    pub deployment: Option<String>,
 }
 
 /// Why a snapshot is kept.
@@ -176,8 +168,8 @@ pub enum KeepReason {
     NewestReady,
     /// Named by the application's `RunConfiguration`.
     RunConfiguration,
-    /// The baseline of a deployment that is under way.
-    Baseline,
+    /// A deployment is under way, which may go back to it.
+    DeploymentUnderWay,
     /// The last READY one of a version that may be gone back to.
     LastOfVersion,
     /// Being taken or being deleted.
@@ -218,7 +210,7 @@ impl std::fmt::Display for KeepReason {
         formatter.write_str(match self {
             Self::NewestReady => "the newest READY one",
             Self::RunConfiguration => "the application's run configuration names it",
-            Self::Baseline => "a deployment that is under way may go back to it",
+            Self::DeploymentUnderWay => "a deployment that is under way may go back to it",
             Self::LastOfVersion => "the last READY one of a version that may be gone back to",
             Self::UnderWay => "it is being taken or deleted",
             Self::UnknownStatus => "its status is not known here",
@@ -382,14 +374,9 @@ fn hours_before(now: Timestamp, hours: u32) -> Timestamp {
 struct Protected<'a> {
     retention: &'a Retention,
     newest: Option<&'a Snapshot>,
-    /// Names.
-    run_configuration: Option<&'a str>,
-    /// Names.
-    baselines: BTreeSet<&'a str>,
-    /// The last READY one of each version.
+    protections: &'a Protections,
+    /// The last READY one of each version that may be gone back to.
     last: BTreeMap<u64, &'a Snapshot>,
-    baseline_versions: BTreeSet<u64>,
-    versions_in_window: BTreeSet<u64>,
 }
 
 impl<'a> Protected<'a> {
@@ -397,35 +384,21 @@ impl<'a> Protected<'a> {
     fn of(retention: &'a Retention, snapshots: &[&'a Snapshot], protections: &'a Protections, now: Timestamp) -> Self {
         let ready = || snapshots.iter().copied().filter(|snapshot| is_ready(snapshot));
         // A later one of the same version replaces an earlier one.
-        let last: BTreeMap<u64, &Snapshot> = ready().map(|snapshot| (snapshot.version, snapshot)).collect();
+        let mut last: BTreeMap<u64, &Snapshot> = ready().map(|snapshot| (snapshot.version, snapshot)).collect();
         let window = hours_before(now, retention.rollback_window_hours);
-        let versions_in_window = last
-            .keys()
-            .copied()
-            .filter(|&version| last_ran(version, snapshots, protections).is_none_or(|at| at >= window))
-            .collect();
-        let names = protections.baselines.iter().flat_map(|hold| &hold.snapshots);
-        Self {
-            retention,
-            newest: ready().next_back(),
-            run_configuration: protections.run_configuration.as_deref(),
-            baselines: names.map(String::as_str).collect(),
-            last,
-            baseline_versions: protections.baselines.iter().filter_map(|hold| hold.version).collect(),
-            versions_in_window,
-        }
+        last.retain(|&version, _| last_ran(version, snapshots, protections).is_none_or(|at| at >= window));
+        Self { retention, newest: ready().next_back(), protections, last }
     }
 
     fn reasons(&self, snapshot: &Snapshot) -> Vec<KeepReason> {
         let is_last = self.last.get(&snapshot.version).is_some_and(|last| age_order(last) == age_order(snapshot));
         let is_newest = self.newest.is_some_and(|newest| age_order(newest) == age_order(snapshot));
-        let is_last_of = |versions: &BTreeSet<u64>| is_last && versions.contains(&snapshot.version);
-        let name = snapshot.name.as_str();
+        let is_named = self.protections.run_configuration.as_ref() == Some(&snapshot.name);
         let held = [
             (KeepReason::NewestReady, is_newest),
-            (KeepReason::RunConfiguration, self.run_configuration == Some(name)),
-            (KeepReason::Baseline, self.baselines.contains(name) || is_last_of(&self.baseline_versions)),
-            (KeepReason::LastOfVersion, is_last_of(&self.versions_in_window)),
+            (KeepReason::RunConfiguration, is_named),
+            (KeepReason::DeploymentUnderWay, self.protections.deployment.is_some()),
+            (KeepReason::LastOfVersion, is_last),
             (KeepReason::UnderWay, matches!(snapshot.status, SnapshotStatus::Creating | SnapshotStatus::Deleting)),
             (KeepReason::UnknownStatus, matches!(snapshot.status, SnapshotStatus::Unknown(_))),
             (KeepReason::NoCreationTime, snapshot.created_at.is_none()),

@@ -56,7 +56,7 @@ impl ManagedFlink {
     }
 
     /// What the application itself protects of its snapshots (`DescribeApplication`); none if there is no application of
-    /// this name. Deployments that are under way are not known here.
+    /// this name. Whether a deployment is under way is not known here.
     pub async fn snapshot_protections(&self, name: &str) -> Result<Option<Protections>, Error> {
         let Some((application, detail)) = self.described(name).await? else { return Ok(None) };
         let run_configuration = detail.pointer(
@@ -69,7 +69,7 @@ impl ManagedFlink {
             version: Some(application.version),
             version_since,
             run_configuration: run_configuration.and_then(Value::as_str).map(str::to_owned),
-            baselines: Vec::new(),
+            deployment: None,
         }))
     }
 

@@ -9,7 +9,7 @@ use crate::fixtures::at;
 
 const HOUR: i64 = 3_600;
 const DAY: i64 = 24 * HOUR;
-const CASES: u64 = 4_000;
+const CASES: u64 = 2_000;
 
 /// A READY snapshot of ours, of version 7, so many seconds after [`at`] zero.
 fn ours(created: i64) -> Snapshot {
@@ -68,25 +68,8 @@ fn with_others(first: Snapshot) -> Vec<Snapshot> {
 fn each_protection_alone_keeps_a_snapshot() {
     let first = || ours(0);
     let name = first().name;
-    let cases: [(KeepReason, Snapshot, Protections); 8] = [
+    let cases: [(KeepReason, Snapshot, Protections); 6] = [
         (KeepReason::RunConfiguration, first(), Protections { run_configuration: Some(name.clone()), ..at_version(7) }),
-        (
-            KeepReason::Baseline,
-            first(),
-            Protections {
-                baselines: vec![BaselineHold { version: None, snapshots: vec![name.clone()] }],
-                ..at_version(7)
-            },
-        ),
-        (
-            KeepReason::Baseline,
-            Snapshot { version: 3, ..first() },
-            Protections {
-                version_since: Some(at(0)),
-                baselines: vec![BaselineHold { version: Some(3), snapshots: vec![] }],
-                ..at_version(7)
-            },
-        ),
         (KeepReason::UnderWay, Snapshot { status: SnapshotStatus::Creating, ..first() }, at_version(7)),
         (KeepReason::UnderWay, Snapshot { status: SnapshotStatus::Deleting, ..first() }, at_version(7)),
         (KeepReason::UnknownStatus, Snapshot { status: "FROZEN".into(), ..first() }, at_version(7)),
@@ -100,6 +83,15 @@ fn each_protection_alone_keeps_a_snapshot() {
     }
     let nothing = plan(&strict(), &with_others(first()), &at_version(7), at(30 * DAY));
     assert_eq!(reasons_of(&nothing, &name), None);
+}
+
+#[test]
+fn while_a_deployment_is_under_way_nothing_goes() {
+    let under_way = Protections { deployment: Some("run-1".into()), ..at_version(7) };
+    let mut plan = plan(&strict(), &with_others(ours(0)), &under_way, at(30 * DAY));
+    assert_eq!((plan.keep.len(), plan.make_room(1_000)), (9, 9));
+    assert_eq!(plan.delete, []);
+    assert_eq!(plan.keep[0].reasons, [KeepReason::DeploymentUnderWay]);
 }
 
 #[test]
@@ -327,23 +319,12 @@ const NOW: i64 = 100 * DAY;
 impl Case {
     fn random(random: &mut Rng) -> Self {
         let snapshots: Vec<Snapshot> = (0..random.usize(..40)).map(|number| random_snapshot(random, number)).collect();
-        let mut some_name = || {
-            let name = random.choice(&snapshots).map(|snapshot| snapshot.name.clone());
-            name.filter(|_| random.bool())
-        };
-        let run_configuration = some_name();
-        let by_name = some_name();
-        let baselines = (0..random.usize(..2))
-            .map(|_| BaselineHold {
-                version: random.bool().then(|| random.u64(1..8)),
-                snapshots: by_name.clone().into_iter().collect(),
-            })
-            .collect();
+        let some_name = random.choice(&snapshots).map(|snapshot| snapshot.name.clone());
         let protections = Protections {
             version: (random.u8(..4) > 0).then(|| random.u64(1..9)),
             version_since: random.bool().then(|| at(random.i64(0..NOW))),
-            run_configuration,
-            baselines,
+            run_configuration: some_name.filter(|_| random.bool()),
+            deployment: (random.u8(..10) == 0).then(|| "run-1".to_owned()),
         };
         let sweep = (random.u8(..4) == 0).then(|| Sweep {
             under_key: random.bool().then(|| "key-1".to_owned()),
@@ -401,13 +382,12 @@ fn no_protection_is_ever_broken() {
             assert!(snapshot.created_at.is_some(), "{snapshot:?}");
             assert!(case.retention.any_prefix || snapshot.name.starts_with("scheduled-"), "{snapshot:?}");
             assert_ne!(Some(&snapshot.name), case.protections.run_configuration.as_ref());
-            let held = case.protections.baselines.iter().any(|hold| hold.snapshots.contains(&snapshot.name));
-            assert!(!held, "{snapshot:?}");
+            assert_eq!(case.protections.deployment, None);
         }
         let ready: Vec<&Snapshot> =
             case.snapshots.iter().filter(|snapshot| snapshot.status == SnapshotStatus::Ready).collect();
         // What is left holds one as new as the newest that there was, and as new as the newest of each version that the
-        // application is at, that a deployment goes back to, or of which a snapshot was taken within the window.
+        // application is at, or of which a snapshot was taken within the window.
         let newest = ready.iter().filter_map(|snapshot| snapshot.created_at).max();
         let stays = |test: &dyn Fn(&Snapshot) -> bool, created: Option<Timestamp>| {
             let mut left = ready.iter().filter(|snapshot| !goes.contains(snapshot.name.as_str()) && test(snapshot));
@@ -418,13 +398,12 @@ fn no_protection_is_ever_broken() {
         for version in 1..8 {
             let is_of = |snapshot: &Snapshot| snapshot.version == version;
             let last = ready.iter().filter(|snapshot| is_of(snapshot)).filter_map(|snapshot| snapshot.created_at).max();
-            let is_baseline = case.protections.baselines.iter().any(|hold| hold.version == Some(version));
             let is_current = case.protections.version.is_some_and(|current| version >= current);
             let mut later = case.snapshots.iter().filter(|snapshot| snapshot.version > version);
             let ran_before_later = later.all(|snapshot| snapshot.created_at.is_none_or(|at| at >= window));
             let current_is_young =
                 case.protections.version.and(case.protections.version_since).is_none_or(|at| at >= window);
-            if is_baseline || is_current || (ran_before_later && current_is_young) {
+            if is_current || (ran_before_later && current_is_young) {
                 assert!(last.is_none() || stays(&is_of, last), "version {version}");
             }
         }
@@ -502,7 +481,8 @@ fn what_stays_of_ours_is_bounded() {
     for_any_case(|case, _| {
         let retention =
             Retention { keep_younger_than_hours: 0, sweep: None, any_prefix: true, ..case.retention.clone() };
-        let plan = plan(&retention, &case.snapshots, &case.protections, case.now);
+        let protections = Protections { deployment: None, ..case.protections.clone() };
+        let plan = plan(&retention, &case.snapshots, &protections, case.now);
         let can_go = |kept: &&Kept| {
             let snapshot = &kept.snapshot;
             let is_past = snapshot.created_at.is_some_and(|created| created <= case.now);
@@ -510,8 +490,8 @@ fn what_stays_of_ours_is_bounded() {
         };
         let stays = plan.keep.iter().filter(can_go).count();
         let by_rules = retention.keep_newest + retention.daily + retention.weekly + retention.monthly;
-        // The newest, one named by the run configuration, one by a deployment, and the last of each of seven versions.
-        let bound = usize::try_from(by_rules).unwrap() + 3 + 7;
+        // The newest, one named by the run configuration, and the last of each of seven versions.
+        let bound = usize::try_from(by_rules).unwrap() + 2 + 7;
         assert!(stays <= bound, "{stays} of at most {bound}");
     });
 }
