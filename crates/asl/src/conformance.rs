@@ -4,5 +4,7 @@ mod definitions;
 mod errors;
 mod executions;
 mod expressions;
+mod maps;
+mod nested;
 mod states;
 mod support;

@@ -11,8 +11,12 @@ use crate::expression::Available;
 use crate::failure::{ALL, RESERVED};
 use crate::json::Strict;
 
-/// The one resource a Task may name.
+/// The resource of a Task that calls a function.
 pub(crate) const LAMBDA_INVOKE: &str = "arn:aws:states:::lambda:invoke";
+/// The resource of a Task that starts an execution, waits until it has ended, and gets its output as JSON.
+pub(crate) const START_EXECUTION: &str = "arn:aws:states:::states:startExecution.sync:2";
+/// The region and account of all ARNs: those of the service's own examples.
+pub(crate) const OWNER: (&str, &str) = ("us-east-1", "123456789012");
 
 /// The largest definition the service takes, in bytes.
 const DEFINITION_BYTES: usize = 1_048_576;
@@ -57,9 +61,28 @@ pub enum DefinitionError {
 #[derive(Debug)]
 pub struct StateMachine {
     pub(crate) name: String,
-    pub(crate) start: usize,
     pub(crate) timeout_seconds: Option<u64>,
-    pub(crate) states: Vec<State>,
+    pub(crate) states: States,
+}
+
+/// The states of one level: the definition's own, or those of a Map's `ItemProcessor`.
+#[derive(Debug)]
+pub(crate) struct States {
+    pub(crate) start: usize,
+    pub(crate) all: Vec<State>,
+}
+
+impl States {
+    /// The states of this level, each followed by those that are in it.
+    fn flat(&self) -> Box<dyn Iterator<Item = &State> + '_> {
+        Box::new(self.all.iter().flat_map(|state| {
+            let inner = match &state.kind {
+                Kind::Map(map) => Some(map.processor.flat()),
+                _ => None,
+            };
+            std::iter::once(state).chain(inner.into_iter().flatten())
+        }))
+    }
 }
 
 #[derive(Debug)]
@@ -83,6 +106,8 @@ pub enum StateKind {
     Succeed,
     /// Ends the execution badly.
     Fail,
+    /// Runs states of its own for each of a list of items.
+    Map,
 }
 
 impl State {
@@ -94,6 +119,7 @@ impl State {
             Kind::Pass(_) => StateKind::Pass,
             Kind::Succeed(_) => StateKind::Succeed,
             Kind::Fail(_) => StateKind::Fail,
+            Kind::Map(_) => StateKind::Map,
         }
     }
 }
@@ -106,6 +132,7 @@ pub(crate) enum Kind {
     Pass(Exit),
     Succeed(Results),
     Fail(Fail),
+    Map(Box<MapState>),
 }
 
 /// What a state makes of its data when it is left.
@@ -123,13 +150,41 @@ pub(crate) struct Exit {
     pub(crate) next: Option<usize>,
 }
 
+/// What a Task does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Integration {
+    /// Calls a function.
+    Lambda,
+    /// Starts an execution and waits until it has ended.
+    Execution,
+}
+
 #[derive(Debug)]
 pub(crate) struct Task {
+    pub(crate) integration: Integration,
     pub(crate) arguments: Template,
     pub(crate) timeout: Option<Template>,
+    pub(crate) handlers: Handlers,
+    pub(crate) exit: Exit,
+}
+
+#[derive(Debug)]
+pub(crate) struct MapState {
+    /// Without it the state's input is the list.
+    pub(crate) items: Option<Template>,
+    /// Without it an iteration's input is the item.
+    pub(crate) selector: Option<Template>,
+    pub(crate) concurrency: Option<Template>,
+    pub(crate) processor: States,
+    pub(crate) handlers: Handlers,
+    pub(crate) exit: Exit,
+}
+
+/// What is done about failures.
+#[derive(Debug)]
+pub(crate) struct Handlers {
     pub(crate) retry: Vec<Retrier>,
     pub(crate) catch: Vec<Catcher>,
-    pub(crate) exit: Exit,
 }
 
 #[derive(Debug)]
@@ -216,9 +271,21 @@ impl StateMachine {
         &self.name
     }
 
-    /// The states by name and type, in the definition's order.
+    /// Its ARN, in the region and account of the service's examples.
+    pub fn arn(&self) -> String {
+        let (region, account) = OWNER;
+        format!("arn:aws:states:{region}:{account}:stateMachine:{}", self.name)
+    }
+
+    /// The ARN of its execution of this name.
+    pub fn execution_arn(&self, execution_name: &str) -> String {
+        let (region, account) = OWNER;
+        format!("arn:aws:states:{region}:{account}:execution:{}:{execution_name}", self.name)
+    }
+
+    /// The states by name and type, in the definition's order; those in a Map follow it.
     pub fn states(&self) -> impl Iterator<Item = (&str, StateKind)> {
-        self.states.iter().map(|state| (state.name.as_str(), state.state_kind()))
+        self.states.flat().map(|state| (state.name.as_str(), state.state_kind()))
     }
 }
 
@@ -290,35 +357,61 @@ fn read_machine(top: &Map<String, Value>) -> Result<StateMachine, DefinitionErro
                 .ok_or_else(|| machine("TimeoutSeconds", format!("must be an integer from 1 to {MOST_SECONDS}")))?,
         ),
     };
-    let Some(Value::Object(states)) = top.get("States") else {
-        return Err(machine("States", "must be an object of states"));
+    let states = read_states(top, &HashSet::new(), false, &|field, problem| machine(field, problem))?;
+    let mut names = HashSet::new();
+    if let Some(state) = states.flat().find(|state| !names.insert(state.name.as_str())) {
+        return Err(state_error(&state.name, "state", "has the name of another state"));
+    }
+    Ok(StateMachine { name: "StateMachine".to_owned(), timeout_seconds, states })
+}
+
+/// Reads the states of one level from the object whose `States` and `StartAt` they are. `outer` are the variables of the
+/// levels around it, and `refuse` makes the error for a field of the object.
+fn read_states(
+    fields: &Map<String, Value>,
+    outer: &HashSet<String>,
+    is_in_map: bool,
+    refuse: &dyn Fn(&str, String) -> DefinitionError,
+) -> Result<States, DefinitionError> {
+    let Some(Value::Object(states)) = fields.get("States") else {
+        return Err(refuse("States", "must be an object of states".to_owned()));
     };
     let indices: HashMap<&str, usize> = states.keys().enumerate().map(|(index, name)| (name.as_str(), index)).collect();
-    let start_at = text("StartAt")?.ok_or_else(|| machine("StartAt", "is missing"))?;
-    let start = *indices.get(start_at).ok_or_else(|| machine("StartAt", format!("there is no state {start_at:?}")))?;
-    let mut variables = HashSet::new();
+    let start_at = match fields.get("StartAt") {
+        Some(Value::String(name)) => name.as_str(),
+        Some(_) => return Err(refuse("StartAt", "must be a string".to_owned())),
+        None => return Err(refuse("StartAt", "is missing".to_owned())),
+    };
+    let start = *indices.get(start_at).ok_or_else(|| refuse("StartAt", format!("there is no state {start_at:?}")))?;
+    let mut variables = outer.clone();
     for (name, state) in states {
-        collect_variables(name, state, &mut variables)?;
+        collect_variables(name, state, outer, &mut variables)?;
     }
-    let states: Vec<State> = states
+    let all: Vec<State> = states
         .iter()
         .map(|(name, value)| {
             let Value::Object(fields) = value else {
                 return Err(state_error(name, "state", "must be an object"));
             };
-            Reader { state: name, fields, indices: &indices, variables: &variables }.state()
+            Reader { state: name, fields, indices: &indices, variables: &variables, is_in_map }.state()
         })
         .collect::<Result<_, _>>()?;
-    check_graph(start, &states)?;
-    Ok(StateMachine { name: "StateMachine".to_owned(), start, timeout_seconds, states })
+    check_graph(start, &all)?;
+    Ok(States { start, all })
 }
 
 fn state_error(state: &str, field: &str, problem: impl Into<String>) -> DefinitionError {
     DefinitionError::State { state: state.to_owned(), field: field.to_owned(), problem: problem.into() }
 }
 
-/// Notes every variable that the Assign fields of a state set, which expressions anywhere may then read.
-fn collect_variables(state: &str, value: &Value, variables: &mut HashSet<String>) -> Result<(), DefinitionError> {
+/// Notes every variable that the Assign fields of a state set, which expressions anywhere on its level and in it may then
+/// read. As on the service, an iteration cannot set a variable of the states around its Map.
+fn collect_variables(
+    state: &str,
+    value: &Value,
+    outer: &HashSet<String>,
+    variables: &mut HashSet<String>,
+) -> Result<(), DefinitionError> {
     let mut owners = vec![value];
     for list in ["Choices", "Catch"] {
         owners.extend(value.get(list).and_then(Value::as_array).into_iter().flatten());
@@ -334,6 +427,14 @@ fn collect_variables(state: &str, value: &Value, variables: &mut HashSet<String>
             if !identifier || name.chars().count() > NAME_CHARACTERS || name == "states" {
                 let field = format!("Assign/{name}");
                 return Err(state_error(state, &field, "is not a variable name (letters, digits and _; not states)"));
+            }
+            if outer.contains(name) {
+                let field = format!("Assign/{name}");
+                return Err(state_error(
+                    state,
+                    &field,
+                    "is a variable of the states around the Map, which cannot be set in it",
+                ));
             }
             variables.insert(name.clone());
         }
@@ -373,7 +474,8 @@ fn check_graph(start: usize, states: &[State]) -> Result<(), DefinitionError> {
 
 fn successors(state: &State) -> Vec<usize> {
     match &state.kind {
-        Kind::Task(task) => task.exit.next.into_iter().chain(task.catch.iter().map(|catcher| catcher.next)).collect(),
+        Kind::Task(task) => after(&task.exit, &task.handlers),
+        Kind::Map(map) => after(&map.exit, &map.handlers),
         Kind::Wait(wait) => wait.exit.next.into_iter().collect(),
         Kind::Pass(exit) => exit.next.into_iter().collect(),
         Kind::Choice(choice) => choice.rules.iter().map(|rule| rule.next).chain(choice.default).collect(),
@@ -381,9 +483,14 @@ fn successors(state: &State) -> Vec<usize> {
     }
 }
 
+fn after(exit: &Exit, handlers: &Handlers) -> Vec<usize> {
+    exit.next.into_iter().chain(handlers.catch.iter().map(|catcher| catcher.next)).collect()
+}
+
 fn is_end(state: &State) -> bool {
     match &state.kind {
         Kind::Task(task) => task.exit.next.is_none(),
+        Kind::Map(map) => map.exit.next.is_none(),
         Kind::Wait(wait) => wait.exit.next.is_none(),
         Kind::Pass(exit) => exit.next.is_none(),
         Kind::Choice(_) => false,
@@ -400,6 +507,7 @@ struct Reader<'a> {
     fields: &'a Map<String, Value>,
     indices: &'a HashMap<&'a str, usize>,
     variables: &'a HashSet<String>,
+    is_in_map: bool,
 }
 
 impl<'a> Reader<'a> {
@@ -427,6 +535,7 @@ impl<'a> Reader<'a> {
                 Kind::Succeed(Results { output: self.template("Output", self.plain())?, assign: None })
             }
             Some("Fail") => Kind::Fail(self.fail()?),
+            Some("Map") => Kind::Map(Box::new(self.map()?)),
             Some(other) => return Err(self.error("Type", format!("{other:?} is not a type that this engine supports"))),
             None => return Err(self.error("Type", "is missing")),
         };
@@ -439,7 +548,7 @@ impl<'a> Reader<'a> {
     }
 
     fn plain(&self) -> Available<'_> {
-        Available { result: false, error_output: false, variables: self.variables }
+        Available { result: false, error_output: false, item: self.is_in_map, variables: self.variables }
     }
 
     fn template(&self, field: &str, available: Available<'_>) -> Result<Option<Template>, DefinitionError> {
@@ -478,35 +587,100 @@ impl<'a> Reader<'a> {
 
     fn task(&self) -> Result<Task, DefinitionError> {
         self.only(&["Resource", "Arguments", "Output", "Assign", "TimeoutSeconds", "Retry", "Catch", "Next", "End"])?;
-        match text(self, self.fields, "", "Resource")? {
-            Some(LAMBDA_INVOKE) => {}
+        let integration = match text(self, self.fields, "", "Resource")? {
+            Some(LAMBDA_INVOKE) => Integration::Lambda,
+            Some(START_EXECUTION) => Integration::Execution,
             Some(other) => {
-                return Err(self.error("Resource", format!("{other:?} is not supported; use {LAMBDA_INVOKE:?}")));
+                let problem = format!("{other:?} is not supported; use {LAMBDA_INVOKE:?} or {START_EXECUTION:?}");
+                return Err(self.error("Resource", problem));
             }
             None => return Err(self.error("Resource", "is missing")),
-        }
-        let arguments = self
-            .template("Arguments", self.plain())?
-            .ok_or_else(|| self.error("Arguments", "must name FunctionName and Payload"))?;
-        let mut names = arguments.names().unwrap_or_default();
-        names.sort_unstable();
-        if names != ["FunctionName", "Payload"] {
-            return Err(self.error("Arguments", "must be an object of exactly FunctionName and Payload"));
-        }
-        if matches!(self.fields["Arguments"].get("FunctionName"), Some(name) if !name.is_string()) {
-            return Err(self.error("Arguments/FunctionName", "must be a string"));
-        }
+        };
         Ok(Task {
-            arguments,
-            timeout: self.seconds("TimeoutSeconds", 1)?,
-            retry: self.list("Retry", Self::retrier)?,
-            catch: self.list("Catch", Self::catcher)?,
+            integration,
+            arguments: self.arguments(integration)?,
+            timeout: self.integer("TimeoutSeconds", 1)?,
+            handlers: self.handlers()?,
             exit: self.exit(true)?,
         })
     }
 
-    /// A number of seconds, or an expression of one.
-    fn seconds(&self, field: &str, least: u64) -> Result<Option<Template>, DefinitionError> {
+    fn arguments(&self, integration: Integration) -> Result<Template, DefinitionError> {
+        let (required, optional, texts, expected): (&[&str], &[&str], &[&str], _) = match integration {
+            Integration::Lambda => {
+                let expected = "must be an object of exactly FunctionName and Payload";
+                (&["FunctionName", "Payload"], &[], &["FunctionName"], expected)
+            }
+            Integration::Execution => {
+                let expected = "must be an object of StateMachineArn and, as needed, Input and Name";
+                (&["StateMachineArn"], &["Input", "Name"], &["StateMachineArn", "Name"], expected)
+            }
+        };
+        let arguments = self.template("Arguments", self.plain())?.ok_or_else(|| self.error("Arguments", expected))?;
+        let names = arguments.names().unwrap_or_default();
+        let known = |name: &&str| required.contains(name) || optional.contains(name);
+        if !required.iter().all(|name| names.contains(name)) || !names.iter().all(known) {
+            return Err(self.error("Arguments", expected));
+        }
+        let is_wrong = |name: &&&str| self.fields["Arguments"].get(**name).is_some_and(|value| !value.is_string());
+        match texts.iter().find(is_wrong) {
+            Some(name) => Err(self.error(&format!("Arguments/{name}"), "must be a string")),
+            None => Ok(arguments),
+        }
+    }
+
+    fn handlers(&self) -> Result<Handlers, DefinitionError> {
+        Ok(Handlers { retry: self.list("Retry", Self::retrier)?, catch: self.list("Catch", Self::catcher)? })
+    }
+
+    fn map(&self) -> Result<MapState, DefinitionError> {
+        const FIELDS: [&str; 10] = [
+            "Items",
+            "ItemSelector",
+            "ItemProcessor",
+            "MaxConcurrency",
+            "Output",
+            "Assign",
+            "Retry",
+            "Catch",
+            "Next",
+            "End",
+        ];
+        self.only(&FIELDS)?;
+        let items = self.template("Items", self.plain())?;
+        if items.as_ref().is_some_and(|items| !items.is_array() && !items.is_expression()) {
+            return Err(self.error("Items", "must be an array or a JSONata expression"));
+        }
+        Ok(MapState {
+            items,
+            selector: self.template("ItemSelector", Available { item: true, ..self.plain() })?,
+            concurrency: self.integer("MaxConcurrency", 0)?,
+            processor: self.processor()?,
+            handlers: self.handlers()?,
+            exit: self.exit(true)?,
+        })
+    }
+
+    fn processor(&self) -> Result<States, DefinitionError> {
+        const PLACE: &str = "ItemProcessor";
+        let Some(Value::Object(fields)) = self.fields.get(PLACE) else {
+            return Err(self.error(PLACE, "must be an object of StartAt and States"));
+        };
+        only(self, fields, PLACE, &["ProcessorConfig", "StartAt", "States"])?;
+        if let Some(config) = fields.get("ProcessorConfig") {
+            let place = join(PLACE, "ProcessorConfig");
+            let Value::Object(config) = config else { return Err(self.error(&place, "must be an object")) };
+            let mode = text(self, config, &place, "Mode")?;
+            if !matches!(mode, None | Some("INLINE")) {
+                return Err(self.error(&join(&place, "Mode"), "must be \"INLINE\"; no other mode is supported"));
+            }
+            only(self, config, &place, &["Mode"])?;
+        }
+        read_states(fields, self.variables, true, &|field, problem| self.error(&join(PLACE, field), problem))
+    }
+
+    /// An integer, such as a number of seconds, or an expression of one.
+    fn integer(&self, field: &str, least: u64) -> Result<Option<Template>, DefinitionError> {
         let Some(template) = self.template(field, self.plain())? else { return Ok(None) };
         let valid = match (template.constant(), template.is_expression()) {
             (Some(value), _) => value.as_u64().is_some_and(|seconds| (least..=MOST_SECONDS).contains(&seconds)),
@@ -609,7 +783,7 @@ impl<'a> Reader<'a> {
 
     fn wait(&self) -> Result<Wait, DefinitionError> {
         self.only(&["Seconds", "Timestamp", "Output", "Assign", "Next", "End"])?;
-        let until = match (self.seconds("Seconds", 0)?, self.template("Timestamp", self.plain())?) {
+        let until = match (self.integer("Seconds", 0)?, self.template("Timestamp", self.plain())?) {
             (Some(seconds), None) => WaitUntil::Seconds(seconds),
             (None, Some(timestamp)) => {
                 let valid = match timestamp.constant() {

@@ -50,11 +50,14 @@ pub(crate) struct ContextObject<'a> {
     /// Made when an expression first reads it.
     pub(crate) state: &'a dyn Deref<Target = Value>,
     pub(crate) state_machine: &'a Value,
+    /// A Map's item, as `{ "Item": { "Index": 0, "Value": … } }`; only where there is one.
+    pub(crate) map: Option<&'a Value>,
 }
 
 impl ContextObject<'_> {
-    fn objects(&self) -> [(&'static str, &Value); 3] {
-        [("Execution", self.execution), ("State", self.state), ("StateMachine", self.state_machine)]
+    fn objects(&self) -> impl Iterator<Item = (&'static str, &Value)> {
+        let everywhere = [("Execution", self.execution), ("State", self.state), ("StateMachine", self.state_machine)];
+        everywhere.into_iter().chain(self.map.map(|map| ("Map", map)))
     }
 
     fn object(&self, name: &str) -> Option<&Value> {
@@ -62,6 +65,7 @@ impl ContextObject<'_> {
             "Execution" => Some(self.execution),
             "State" => Some(self.state),
             "StateMachine" => Some(self.state_machine),
+            "Map" => self.map,
             _ => None,
         }
     }
@@ -119,6 +123,11 @@ impl Template {
         matches!(self.node, Node::Expression(_))
     }
 
+    /// Whether it is an array, be it with expressions in it.
+    pub(crate) fn is_array(&self) -> bool {
+        matches!(self.node, Node::Array(_) | Node::Constant(Value::Array(_)))
+    }
+
     /// The field's names, if it is an object.
     pub(crate) fn names(&self) -> Option<Vec<&str>> {
         match &self.node {
@@ -162,10 +171,10 @@ impl Template {
         value.as_str().map(str::to_owned).ok_or_else(|| unexpected_type(&self.field, "String", &value))
     }
 
-    /// A whole number of seconds in the given range.
-    pub(crate) fn evaluate_seconds(&self, scope: &Scope<'_>, least: u64, most: u64) -> Result<u64, Failure> {
+    /// A whole number in the given range.
+    pub(crate) fn evaluate_integer(&self, scope: &Scope<'_>, least: u64, most: u64) -> Result<u64, Failure> {
         let value = self.evaluate(scope)?;
-        value.as_u64().filter(|seconds| (least..=most).contains(seconds)).ok_or_else(|| {
+        value.as_u64().filter(|integer| (least..=most).contains(integer)).ok_or_else(|| {
             let expected = format!("Integer from {least} to {most}");
             unexpected_type(&self.field, &expected, &value)
         })
@@ -351,7 +360,7 @@ fn evaluator(scope: &Scope<'_>, needs: &Needs) -> Result<(Evaluator, Rc<Cell<Gen
     let parts = needs.parts.iter().filter_map(|(part, fields)| {
         let value = match part {
             Part::Context => JValue::object(
-                scope.context.objects().into_iter().map(|(name, value)| (name.to_owned(), to_jsonata(value))).collect(),
+                scope.context.objects().map(|(name, value)| (name.to_owned(), to_jsonata(value))).collect(),
             ),
             part => some_to_jsonata(scope.part(*part)?, fields),
         };

@@ -13,6 +13,12 @@ use crate::engine::Status;
 pub trait Observer: Send + Sync {
     /// Takes note of an event.
     fn observe(&self, event: &Event<'_>);
+
+    /// Takes note of an event and of where it happened, for those who have to tell executions of the same name, or the
+    /// iterations of a Map, apart. This is what the engine calls; left as it is, it calls [`Observer::observe`].
+    fn observe_at(&self, _place: &Place<'_>, event: &Event<'_>) {
+        self.observe(event);
+    }
 }
 
 /// An observer that looks away.
@@ -21,6 +27,15 @@ pub struct Unobserved;
 
 impl Observer for Unobserved {
     fn observe(&self, _: &Event<'_>) {}
+}
+
+/// Where something happens.
+#[derive(Debug, Clone, Copy)]
+pub struct Place<'a> {
+    /// The execution's ARN.
+    pub execution_arn: &'a str,
+    /// The iterations that it happens in, by the index of their items, the outermost first; empty outside of Maps.
+    pub iterations: &'a [usize],
 }
 
 /// One event.
@@ -53,27 +68,29 @@ pub enum EventKind<'a> {
         /// Its input.
         input: &'a Value,
     },
-    /// A Task's function was called.
+    /// A Task's function was called, or an execution is to be started.
     TaskScheduled {
         /// The state.
         state: &'a str,
-        /// The function's name, without the rest of its ARN.
+        /// The function's name, or that of the state machine to start, without the rest of its ARN.
         function_name: &'a str,
         /// What it was given.
         payload: &'a Value,
         /// How many retries came before: 0 for the first attempt.
         attempt: u64,
     },
-    /// The function answered.
+    /// The function answered, or the execution that was started succeeded.
     TaskSucceeded {
         /// The state.
         state: &'a str,
-        /// `$states.result`: the answer as `Payload`, beside `ExecutedVersion` and `StatusCode`.
+        /// `$states.result`: the answer as `Payload`, beside `ExecutedVersion` and `StatusCode`; or what `DescribeExecution`
+        /// says of the execution.
         result: &'a Value,
         /// The attempt that succeeded, from 0.
         attempt: u64,
     },
-    /// An attempt of a Task failed, be it in the function, by time-out or in an expression of the state.
+    /// An attempt of a Task or Map failed, be it in the function, the execution or the iteration, by time-out or in an
+    /// expression of the state.
     TaskFailed {
         /// The state.
         state: &'a str,
@@ -84,7 +101,7 @@ pub enum EventKind<'a> {
         /// The attempt that failed, from 0.
         attempt: u64,
     },
-    /// A retrier matched: the Task will be tried again.
+    /// A retrier matched: the Task or Map will be tried again.
     Retry {
         /// The state.
         state: &'a str,

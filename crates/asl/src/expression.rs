@@ -122,7 +122,7 @@ impl Part {
     }
 }
 
-/// The fields of the context object that the engine fills.
+/// The fields of the context object that the engine fills, beside those of a Map's item.
 const CONTEXT: [(&str, &[&str]); 3] = [
     ("Execution", &["Id", "Input", "Name", "RedriveCount", "RoleArn", "StartTime"]),
     ("State", &["EnteredTime", "Name", "RetryCount"]),
@@ -195,11 +195,13 @@ pub(crate) struct Expression {
 /// What an expression may refer to where it stands.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Available<'a> {
-    /// Whether `$states.result` exists there (a Task's Output and Assign).
+    /// Whether `$states.result` exists there (a Task's or Map's Output and Assign).
     pub(crate) result: bool,
     /// Whether `$states.errorOutput` exists there (a Catcher's Output and Assign).
     pub(crate) error_output: bool,
-    /// Every variable that some Assign of the definition sets.
+    /// Whether `$states.context.Map` exists there (a Map's `ItemSelector`, and the states in its `ItemProcessor`).
+    pub(crate) item: bool,
+    /// Every variable that some Assign of the same level, or of one around it, sets.
     pub(crate) variables: &'a HashSet<String>,
 }
 
@@ -341,13 +343,15 @@ fn states_path(steps: &[PathStep], available: Available<'_>, needs: &mut Needs) 
     };
     let part = Part::named(field).ok_or_else(|| format!("$states has no field {field}"))?;
     match part {
-        Part::Result if !available.result => Err("$states.result exists in a Task's Output and Assign only".to_owned()),
+        Part::Result if !available.result => {
+            Err("$states.result exists in the Output and Assign of a Task or Map only".to_owned())
+        }
         Part::ErrorOutput if !available.error_output => {
             Err("$states.errorOutput exists in a Catch's Output and Assign only".to_owned())
         }
         Part::Context => {
             needs.read(part, Fields::All);
-            context_path(&rest[1..])
+            context_path(&rest[1..], available.item)
         }
         Part::Input | Part::Result | Part::ErrorOutput => {
             let fields = match rest.get(1).map(|step| &step.node) {
@@ -366,15 +370,27 @@ fn is_states(step: &PathStep) -> bool {
     matches!(&step.node, AstNode::Variable(name) if name == "states")
 }
 
-fn context_path(steps: &[PathStep]) -> Result<(), String> {
-    let Some(AstNode::Name(object)) = steps.first().map(|step| &step.node) else { return Ok(()) };
-    let Some((_, fields)) = CONTEXT.iter().find(|(name, _)| name == object) else {
+fn context_path(steps: &[PathStep], is_item: bool) -> Result<(), String> {
+    let name = |step: usize| match steps.get(step).map(|step| &step.node) {
+        Some(AstNode::Name(name)) => Some(name.as_str()),
+        _ => None,
+    };
+    let Some(object) = name(0) else { return Ok(()) };
+    if object == "Map" {
+        if !is_item {
+            return Err("$states.context.Map exists in a Map's ItemSelector and ItemProcessor only".to_owned());
+        }
+        return match (name(1), name(2)) {
+            (None, _) | (Some("Item"), None | Some("Index" | "Value")) => Ok(()),
+            (Some("Item"), Some(other)) => Err(format!("$states.context.Map.Item.{other} is not supported")),
+            (Some(other), _) => Err(format!("$states.context.Map.{other} is not supported")),
+        };
+    }
+    let Some((_, fields)) = CONTEXT.iter().find(|(name, _)| *name == object) else {
         return Err(format!("$states.context.{object} is not supported"));
     };
-    match steps.get(1).map(|step| &step.node) {
-        Some(AstNode::Name(field)) if !fields.contains(&field.as_str()) => {
-            Err(format!("$states.context.{object}.{field} is not supported"))
-        }
+    match name(1) {
+        Some(field) if !fields.contains(&field) => Err(format!("$states.context.{object}.{field} is not supported")),
         _ => Ok(()),
     }
 }

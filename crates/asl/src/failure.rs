@@ -32,18 +32,24 @@ pub(crate) const RESERVED: [&str; 15] = [
 /// A failure of a state, before Retry and Catch have had their say.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Failure {
-    pub(crate) error: String,
-    /// Time-outs have none.
+    /// A Fail may have none.
+    pub(crate) error: Option<String>,
+    /// Time-outs and a Fail may have none.
     pub(crate) cause: Option<String>,
 }
 
 impl Failure {
     pub(crate) fn new(error: &str, cause: impl Into<String>) -> Self {
-        Self { error: error.to_owned(), cause: Some(cause.into()) }
+        Self { error: Some(error.to_owned()), cause: Some(cause.into()) }
     }
 
     pub(crate) fn timeout() -> Self {
-        Self { error: TIMEOUT.to_owned(), cause: None }
+        Self { error: Some(TIMEOUT.to_owned()), cause: None }
+    }
+
+    /// The error's name, which is empty where there is none.
+    pub(crate) fn name(&self) -> &str {
+        self.error.as_deref().unwrap_or_default()
     }
 }
 

@@ -73,15 +73,21 @@ mod definition;
 mod engine;
 mod evaluation;
 mod events;
+mod executions;
 mod expression;
 mod failure;
 mod json;
 pub mod lambda;
+mod map;
+mod nested;
 mod random;
+mod run;
 
 pub use definition::{DefinitionError, StateKind, StateMachine};
 pub use engine::{
     DATA_BYTES, Engine, ExecutionInput, ExecutionResult, HISTORY_EVENTS, Redrive, StartError, Status, Stop, TaskError,
     TaskHandler,
 };
-pub use events::{Event, EventKind, Observer, Unobserved};
+pub use events::{Event, EventKind, Observer, Place, Unobserved};
+pub use executions::{Execution, Executions};
+pub use nested::{Startable, StateMachines};

@@ -62,7 +62,7 @@ fn fields_of_states() {
     let catch = |fields: Value| task(json!({ "Catch": [fields] }));
     let rule = |fields: Value| json!({ "Type": "Choice", "Choices": [fields], "Default": "E" });
     let table = [
-        (json!({ "Type": "Map", "End": true }), "Type: \"Map\" is not a type"),
+        (json!({ "Type": "Map", "End": true }), "ItemProcessor: must be an object of StartAt and States"),
         (json!({ "Type": "Parallel", "End": true }), "Type: \"Parallel\" is not a type"),
         (json!({ "Type": 1, "End": true }), "Type: must be a string"),
         (json!({ "QueryLanguage": "JSONPath", "End": true }), "QueryLanguage: must be"),
@@ -178,7 +178,7 @@ fn expressions() {
         ("{% string(1) %}", "with a $"),
         ("{% $unknown %}", "no Assign sets the variable $unknown"),
         ("{% $states.inputs %}", "$states has no field inputs"),
-        ("{% $states.result %}", "in a Task's Output and Assign only"),
+        ("{% $states.result %}", "in the Output and Assign of a Task or Map only"),
         ("{% $states.errorOutput %}", "in a Catch's Output and Assign only"),
         ("{% $states.context.Task.Token %}", "$states.context.Task is not supported"),
         ("{% $states.context.State.Id %}", "$states.context.State.Id is not supported"),

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::{
-    DefinitionError, Engine, Event, EventKind, ExecutionInput, ExecutionResult, Observer, StateMachine, TaskError,
-    TaskHandler,
+    DefinitionError, Engine, Event, EventKind, ExecutionInput, ExecutionResult, Observer, Place, StateMachine,
+    TaskError, TaskHandler,
 };
 use async_trait::async_trait;
 use clock::Clock;
@@ -52,14 +52,20 @@ impl TaskHandler for Script {
     }
 }
 
-/// Writes each event down as a line: seconds since the start, and what happened.
+/// Writes each event down as a line: seconds since the start, the execution if it is not `test`, the iteration if there is
+/// one, and what happened.
 #[derive(Default)]
 pub(crate) struct Journal {
     pub(crate) lines: Mutex<Vec<String>>,
 }
 
 impl Observer for Journal {
-    fn observe(&self, event: &Event<'_>) {
+    fn observe(&self, _: &Event<'_>) {
+        panic!("the engine calls observe_at");
+    }
+
+    fn observe_at(&self, place: &Place<'_>, event: &Event<'_>) {
+        assert!(place.execution_arn.ends_with(&format!(":{}", event.execution)));
         let seconds = event.at.duration_since(START).as_secs_f64();
         let what = match event.kind {
             EventKind::ExecutionStarted { redrives, .. } => format!("started {redrives}"),
@@ -74,7 +80,9 @@ impl Observer for Journal {
             EventKind::StateExited { state, output } => format!("exit {state} {output}"),
             EventKind::ExecutionEnded { status, .. } => format!("ended {status}"),
         };
-        self.lines.lock().unwrap().push(format!("{seconds} {what}"));
+        let name = if event.execution == "test" { String::new() } else { format!("{}: ", event.execution) };
+        let path = place.iterations.iter().fold(String::new(), |path, index| path + &format!("#{index} "));
+        self.lines.lock().unwrap().push(format!("{seconds} {name}{path}{what}"));
     }
 }
 
@@ -163,4 +171,30 @@ pub(crate) fn pass(output: Value) -> Value {
 /// Runs a machine of one Pass whose Output is this expression.
 pub(crate) async fn output(expression: &str, input: Value) -> ExecutionResult {
     Harness::new(vec![]).run(&machine(json!({ "P": pass(json!(format!("{{% {expression} %}}"))) })), input).await
+}
+
+/// A Map over its input of these states, which start at the first, with these fields beside, at the end.
+pub(crate) fn map(fields: Value, states: Value) -> Value {
+    let first = states.as_object().unwrap().keys().next().unwrap().clone();
+    let mut map = json!({ "Type": "Map", "ItemProcessor": { "StartAt": first } });
+    map["ItemProcessor"]["States"] = states;
+    let (Value::Object(map_fields), Value::Object(fields)) = (&mut map, fields) else { panic!("fields are an object") };
+    map_fields.extend(fields);
+    if !map_fields.contains_key("Next") {
+        map_fields.insert("End".to_owned(), json!(true));
+    }
+    map
+}
+
+/// A Task that starts an execution of the machine `child`, with these arguments beside, at the end.
+pub(crate) fn nested(arguments: Value) -> Value {
+    let mut task = task(json!({
+        "Resource": "arn:aws:states:::states:startExecution.sync:2",
+        "Arguments": { "StateMachineArn": "arn:aws:states:us-east-1:123456789012:stateMachine:child" },
+    }));
+    let (Value::Object(all), Value::Object(arguments)) = (&mut task["Arguments"], arguments) else {
+        panic!("arguments are an object")
+    };
+    all.extend(arguments);
+    task
 }
