@@ -1,7 +1,7 @@
 use jiff::Timestamp;
-use lifecycle::evidence::{Code, Operation, Snapshot};
-use lifecycle::request::Restore;
-use lifecycle::status::{ApplicationStatus, OperationStatus, SnapshotStatus};
+use lifecycle::evidence::{Code, Operation};
+use lifecycle::request::{Restore, Stop};
+use lifecycle::status::{ApplicationStatus, OperationStatus};
 use serde_json::{Map, Value, json};
 
 use super::script::{Answer, PASSWORD, Stage, described, ok, refused, status};
@@ -97,45 +97,6 @@ async fn an_earlier_configuration_is_raw() {
     let stage = Stage::new([ok(&json!({ "ApplicationVersionDetail": detail }))]);
     assert_eq!(stage.managed.configuration("orders", 6).await.unwrap(), detail);
     assert_eq!(stage.calls()[0].json(), json!({ "ApplicationName": "orders", "ApplicationVersionId": 6 }));
-}
-
-#[tokio::test(start_paused = true)]
-async fn every_page_of_snapshots_is_read_and_the_newest_is_first() {
-    let page = |first: u32, token: Option<&str>| {
-        let summaries: Vec<Value> = (first..first + 50)
-            .map(|number| {
-                json!({
-                    "SnapshotName": format!("s{number}"), "SnapshotStatus": "READY", "ApplicationVersionId": number,
-                    "SnapshotCreationTimestamp": f64::from(number) + 0.5,
-                })
-            })
-            .collect();
-        ok(&json!({ "SnapshotSummaries": summaries, "NextToken": token }))
-    };
-    let pages = (0..22).map(|number| page(number * 50, (number < 21).then_some("more")));
-    let stage = Stage::new(pages);
-    let snapshots = stage.managed.snapshots("orders").await.unwrap();
-    assert_eq!(snapshots.len(), 1_100);
-    let newest = Snapshot {
-        name: "s1099".into(),
-        status: SnapshotStatus::Ready,
-        version: 1_099,
-        created_at: Some(Timestamp::from_millisecond(1_099_500).unwrap()),
-        key: None,
-    };
-    assert_eq!(snapshots[0], newest);
-    assert_eq!(snapshots[1_099].name, "s0");
-    let calls = stage.calls();
-    assert_eq!(calls[0].json(), json!({ "ApplicationName": "orders", "Limit": 50 }));
-    assert_eq!(calls[21].json()["NextToken"], "more");
-    stage.assert_over();
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_list_of_snapshots_without_an_end_is_given_up() {
-    let page = ok(&json!({ "SnapshotSummaries": [], "NextToken": "again" }));
-    let stage = Stage::new(std::iter::repeat_n(page, 1_000));
-    assert_eq!(stage.managed.snapshots("orders").await.unwrap_err().kind(), ErrorKind::Unreadable);
 }
 
 fn failed_operation(error: &str) -> Value {
@@ -247,12 +208,13 @@ async fn an_update_carries_every_member_and_restates_how_state_is_restored() {
 async fn starts_rollbacks_stops_and_snapshots_say_what_they_must() {
     let begun = || ok(&json!({ "OperationId": "op-1" }));
     let rolled_back = json!({ "ApplicationDetail": described()["ApplicationDetail"], "OperationId": "op-1" });
-    let stage = Stage::new([begun(), ok(&rolled_back), begun(), ok(&json!({}))]);
+    let stage = Stage::new([begun(), ok(&rolled_back), begun(), begun(), ok(&json!({}))]);
     let managed = &stage.managed;
     assert_eq!(managed.start("orders", &Restore::from_snapshot("monday")).await.unwrap().as_deref(), Some("op-1"));
     let accepted = Accepted { operation: Some("op-1".into()), version: 7 };
     assert_eq!(managed.roll_back("orders", 6).await.unwrap(), accepted);
-    assert_eq!(managed.force_stop("orders").await.unwrap().as_deref(), Some("op-1"));
+    assert_eq!(managed.stop("orders", Stop::Force).await.unwrap().as_deref(), Some("op-1"));
+    assert_eq!(managed.stop("orders", Stop::Graceful).await.unwrap().as_deref(), Some("op-1"));
     managed.take_snapshot("orders", "monday").await.unwrap();
     let bodies: Vec<(String, Value)> =
         stage.calls().into_iter().map(|call| (call.operation.clone(), call.json())).collect();
@@ -261,6 +223,7 @@ async fn starts_rollbacks_stops_and_snapshots_say_what_they_must() {
         ("StartApplication", json!({ "ApplicationName": "orders", "RunConfiguration": run_configuration })),
         ("RollbackApplication", json!({ "ApplicationName": "orders", "CurrentApplicationVersionId": 6 })),
         ("StopApplication", json!({ "ApplicationName": "orders", "Force": true })),
+        ("StopApplication", json!({ "ApplicationName": "orders", "Force": false })),
         ("CreateApplicationSnapshot", json!({ "ApplicationName": "orders", "SnapshotName": "monday" })),
     ];
     assert_eq!(bodies, expected.map(|(operation, body)| (operation.to_owned(), body)));
@@ -284,7 +247,7 @@ async fn reads_are_tried_three_times_and_changes_once() {
             managed.update("orders", 7, &code_update(), &restore).await.unwrap_err(),
             managed.start("orders", &restore).await.unwrap_err(),
             managed.roll_back("orders", 7).await.unwrap_err(),
-            managed.force_stop("orders").await.unwrap_err(),
+            managed.stop("orders", Stop::Force).await.unwrap_err(),
             managed.take_snapshot("orders", "monday").await.unwrap_err(),
         ];
         assert_eq!(changes.calls().len(), 5, "{failure:?}");
@@ -333,7 +296,7 @@ async fn refusals_are_sorted_by_what_can_be_done_about_them() {
         assert!(error.message().contains(message), "{error}");
     }
     let stage = Stage::new([status(429)]);
-    assert_eq!(stage.managed.force_stop("orders").await.unwrap_err().kind(), ErrorKind::Throttled);
+    assert_eq!(stage.managed.stop("orders", Stop::Force).await.unwrap_err().kind(), ErrorKind::Throttled);
 }
 
 #[tokio::test(start_paused = true)]
