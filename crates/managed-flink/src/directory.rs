@@ -16,22 +16,46 @@ const PAGE: u32 = 50;
 /// Pages of applications that are read, so that an endless list ends.
 const MOST_PAGES: usize = 200;
 
+/// A page of the list of all applications.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ApplicationPage {
+    /// The applications, in the service's order.
+    pub applications: Vec<ApplicationSummary>,
+    /// By what the next page is asked for; none on the last.
+    pub next: Option<String>,
+}
+
 impl ManagedFlink {
-    /// All applications, in the service's order (`ListApplications`, every page, 50 on each).
-    pub async fn applications(&self) -> Result<Vec<ApplicationSummary>, Error> {
+    /// A page of all applications, at most 50 (`ListApplications`): the first, or the one that the page before names.
+    pub async fn application_page(&self, next: Option<&str>) -> Result<ApplicationPage, Error> {
         const OPERATION: &str = "ListApplications";
-        let mut applications = Vec::new();
         let mut body = json!({ "Limit": PAGE });
-        for _ in 0..MOST_PAGES {
-            let wire = Wire::new(OPERATION, &body);
-            let call = self.reads.list_applications().customize().interceptor(wire.clone());
-            call.send().await.map_err(|error| Error::from_sdk(OPERATION, error))?;
-            let page: ApplicationPage = wire.read()?;
-            applications.extend(page.application_summaries.into_iter().map(ApplicationSummary::from));
-            let Some(token) = page.next_token.filter(|token| !token.is_empty()) else { return Ok(applications) };
-            body["NextToken"] = token.into();
+        if let Some(next) = next {
+            body["NextToken"] = next.into();
         }
-        Err(Error::unreadable(OPERATION, format!("the list does not end after {MOST_PAGES} pages")))
+        let wire = Wire::new(OPERATION, &body);
+        let call = self.reads.list_applications().customize().interceptor(wire.clone());
+        call.send().await.map_err(|error| Error::from_sdk(OPERATION, error))?;
+        let page: ListedPage = wire.read()?;
+        Ok(ApplicationPage {
+            applications: page.application_summaries.into_iter().map(ApplicationSummary::from).collect(),
+            next: page.next_token.filter(|token| !token.is_empty()),
+        })
+    }
+
+    /// All applications, in the service's order (`ListApplications`, every page).
+    pub async fn applications(&self) -> Result<Vec<ApplicationSummary>, Error> {
+        let mut page = self.application_page(None).await?;
+        let mut applications = page.applications;
+        for _ in 1..MOST_PAGES {
+            let Some(next) = page.next else { return Ok(applications) };
+            page = self.application_page(Some(&next)).await?;
+            applications.append(&mut page.applications);
+        }
+        if page.next.is_none() {
+            return Ok(applications);
+        }
+        Err(Error::unreadable("ListApplications", format!("the list does not end after {MOST_PAGES} pages")))
     }
 
     /// The tags of the application with this ARN (`ListTagsForResource`); none if there is no such application.
@@ -51,7 +75,7 @@ impl ManagedFlink {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct ApplicationPage {
+struct ListedPage {
     application_summaries: Vec<ListedApplication>,
     next_token: Option<String>,
 }

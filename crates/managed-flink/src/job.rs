@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use lifecycle::evidence::{Failure, Job, Tasks};
+use lifecycle::snapshots::{CheckpointStatistics, CompletedCheckpoint, FailedCheckpoint};
 use lifecycle::status::JobState;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -31,6 +32,7 @@ const METRICS: &str = "get=numRestarts,fullRestarts,numberOfCompletedCheckpoints
 const OVERVIEW: &str = "GET /jobs/overview";
 const JOB_METRICS: &str = "GET /jobs/:id/metrics";
 const JOB_EXCEPTIONS: &str = "GET /jobs/:id/exceptions";
+const JOB_CHECKPOINTS: &str = "GET /jobs/:id/checkpoints";
 
 impl ManagedFlink {
     /// The application's job, read from Flink; none if Flink has no job. Fails with [`ErrorKind::ResourceInUse`] unless
@@ -61,6 +63,38 @@ impl ManagedFlink {
             job.failure = dashboard.failure(&job.id).await;
         }
         Ok(Some(job))
+    }
+
+    /// The checkpoints of the application's job, snapshots among them, read from Flink (`GET /jobs/:id/checkpoints`); none
+    /// if Flink has no job. Fails with [`ErrorKind::ResourceInUse`] unless the application is RUNNING.
+    pub async fn checkpoints(&self, application: &str) -> Result<Option<CheckpointStatistics>, Error> {
+        let mut dashboard = Dashboard::open(self, application).await?;
+        let Some(job) = dashboard.newest_job().await? else { return Ok(None) };
+        let checkpoints: Checkpoints =
+            dashboard.get(JOB_CHECKPOINTS, &format!("/jobs/{}/checkpoints", job.id), None).await?;
+        let time = |milliseconds| Timestamp::from_millisecond(milliseconds).ok();
+        let last_failed = match checkpoints.latest.failed {
+            Some(failed) => match time(failed.failure_timestamp) {
+                Some(failed_at) => {
+                    let message = dashboard.cleared(failed.failure_message.as_deref().unwrap_or_default()).await;
+                    Some(FailedCheckpoint { failed_at, message })
+                }
+                None => None,
+            },
+            None => None,
+        };
+        let completed = checkpoints.latest.completed;
+        Ok(Some(CheckpointStatistics {
+            failed: checkpoints.counts.failed,
+            last_completed: completed.and_then(|completed| {
+                Some(CompletedCheckpoint {
+                    triggered_at: time(completed.trigger_timestamp)?,
+                    seconds: completed.end_to_end_duration / 1_000,
+                    bytes: completed.state_size,
+                })
+            }),
+            last_failed,
+        }))
     }
 
     async fn presigned_url(&self, application: &str) -> Result<SecretUrl, Error> {
@@ -157,6 +191,17 @@ impl<'a> Dashboard<'a> {
             Err(error) => {
                 tracing::warn!(application = self.application, error = %error, "a failure's text is withheld");
                 Some(Failure { exception: told.exception, message: WITHHELD.to_owned(), task: None })
+            }
+        }
+    }
+
+    /// A text of Flink's, shortened, without what it may quote.
+    async fn cleared(&self, text: &str) -> String {
+        match self.managed.fresh_redactor(self.application, None).await {
+            Ok(redactor) => shortened(&redactor.strike_out(&self.tokens.strike_out(text))),
+            Err(error) => {
+                tracing::warn!(application = self.application, error = %error, "a failure's text is withheld");
+                WITHHELD.to_owned()
             }
         }
     }
@@ -283,6 +328,40 @@ impl From<TaskCounts> for Tasks {
             failed: counts.failed + counts.canceled + counts.canceling,
         }
     }
+}
+
+#[derive(Deserialize)]
+struct Checkpoints {
+    counts: CheckpointCounts,
+    latest: LatestCheckpoints,
+}
+
+#[derive(Deserialize)]
+struct CheckpointCounts {
+    failed: u64,
+}
+
+#[derive(Deserialize)]
+struct LatestCheckpoints {
+    completed: Option<LatestCompleted>,
+    failed: Option<LatestFailed>,
+}
+
+#[derive(Deserialize)]
+struct LatestCompleted {
+    /// Milliseconds since 1970.
+    trigger_timestamp: i64,
+    /// Milliseconds.
+    end_to_end_duration: u64,
+    /// Bytes.
+    state_size: u64,
+}
+
+#[derive(Deserialize)]
+struct LatestFailed {
+    /// Milliseconds since 1970.
+    failure_timestamp: i64,
+    failure_message: Option<String>,
 }
 
 #[derive(Deserialize)]

@@ -28,6 +28,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 pub use change::Accepted;
+pub use directory::ApplicationPage;
 pub use error::{Error, ErrorKind};
 pub use redact::Redactor;
 pub use transport::{BoxFuture, FlinkResponse, FlinkTransport, HttpsTransport, SecretUrl, TransportError};
