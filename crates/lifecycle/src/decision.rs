@@ -151,7 +151,7 @@ fn system_rollback(deployment: &Deployment) -> Option<Decision> {
         Some((operation_id.clone(), *version))
     })?;
     match deployment.rung {
-        Rung::Update | Rung::Start => Some(Decision::Follow { operation_id, version, because }),
+        Rung::Stop | Rung::Update | Rung::Start => Some(Decision::Follow { operation_id, version, because }),
         // It leads back to the change that was found bad.
         Rung::PutBack | Rung::StartBack => {
             Some(Decision::Finish(Outcome::NeedsAttention, [vec![Reason::LadderExhausted], because].concat()))
@@ -260,11 +260,15 @@ fn accept_stopped(
         return Decision::HoldHere(vec![Reason::ApplicationAtWork { status: application.status.clone() }]);
     }
     match deployment.rung {
+        Rung::Stop if deployment.is_update_due => Decision::Take(Rung::Update, reasons),
+        Rung::Stop if !deployment.start => Decision::Finish(Outcome::Deployed, reasons),
+        Rung::Stop => Decision::Take(Rung::Start, reasons),
         Rung::Update if deployment.start => Decision::Take(Rung::Start, vec![Reason::ToBeStarted]),
         Rung::ForceStop => bring_back(deployment, Rung::PutBack, evidence, reasons),
         Rung::PutBack if deployment.was_running() => bring_back(deployment, Rung::StartBack, evidence, reasons),
         Rung::Update | Rung::Start | Rung::SystemRollback | Rung::RollBack | Rung::PutBack | Rung::StartBack => {
-            Decision::Finish(accepted(deployment.rung), [reasons, vec![Reason::WasNotRunning]].concat())
+            let was_not_running = (!deployment.was_running()).then_some(Reason::WasNotRunning);
+            Decision::Finish(accepted(deployment.rung), reasons.into_iter().chain(was_not_running).collect())
         }
     }
 }
@@ -328,7 +332,7 @@ fn state_to_restore(deployment: &Deployment, snapshots: Option<&Observed<Vec<Sna
 /// What a rung that has been verified comes to.
 fn accepted(rung: Rung) -> Outcome {
     match rung {
-        Rung::Update | Rung::Start => Outcome::Deployed,
+        Rung::Stop | Rung::Update | Rung::Start => Outcome::Deployed,
         Rung::SystemRollback | Rung::RollBack => Outcome::RolledBack,
         Rung::ForceStop | Rung::PutBack | Rung::StartBack => Outcome::Restored,
     }
@@ -354,6 +358,14 @@ fn way_back(
     if deployment.has_taken(Rung::PutBack) {
         return exhausted(reasons);
     }
+    if deployment.rung == Rung::Stop {
+        // Nothing was changed, so that there is nothing to go back to; and a stop with force was not asked for.
+        return Decision::Finish(Outcome::NeedsAttention, reasons);
+    }
+    let is_as_before = deployment.was_running() && !deployment.has_taken(Rung::Update);
+    if is_as_before && deployment.restore.restore_type == RestoreType::Latest {
+        return Decision::Finish(Outcome::NeedsAttention, [vec![Reason::NothingToGoBackTo], reasons].concat());
+    }
     let status = &application.status;
     if deployment.rung == Rung::Update && deployment.began.is_none() {
         // The update was never made: whatever is wrong, going back would go back further than to what it was.
@@ -365,9 +377,8 @@ fn way_back(
         return Decision::Finish(Outcome::NeedsAttention, [vec![Reason::JobUntouched], reasons].concat());
     }
     // A rollback of an application that was stopped would go back further than to what it was.
-    let may_roll_back = deployment.was_running()
-        && !deployment.has_taken(Rung::RollBack)
-        && !deployment.has_taken(Rung::SystemRollback);
+    let may_roll_back =
+        deployment.runs_on() && !deployment.has_taken(Rung::RollBack) && !deployment.has_taken(Rung::SystemRollback);
     let may_be_rolled_back =
         matches!(status, ApplicationStatus::Running | ApplicationStatus::Updating | ApplicationStatus::Autoscaling);
     if may_roll_back && may_be_rolled_back {
@@ -478,7 +489,7 @@ fn act_of(rung: Rung) -> Next {
     match rung {
         Rung::Update | Rung::Start => Next::Submit,
         Rung::RollBack => Next::RollBack,
-        Rung::ForceStop => Next::ForceStop,
+        Rung::Stop | Rung::ForceStop => Next::ForceStop,
         Rung::PutBack | Rung::StartBack => Next::Restore,
         Rung::SystemRollback => Next::WaitForOperation,
     }

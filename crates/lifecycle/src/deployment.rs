@@ -10,7 +10,7 @@ use crate::policy::Policy;
 use crate::preflight::refuse;
 use crate::refusal::Refusal;
 use crate::report::Report;
-use crate::request::{Request, Restore, RestoreType};
+use crate::request::{Request, Restore, RestoreType, Stop};
 use crate::status::ApplicationStatus;
 use crate::verdict::{Judgement, Reason, Verdict, in_words};
 
@@ -18,6 +18,8 @@ use crate::verdict::{Judgement, Reason, Verdict, in_words};
 /// ladder, each taken at most once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Rung {
+    /// `StopApplication`, where the request asks for it, with or without Force.
+    Stop,
     /// `UpdateApplication` with the request's change.
     Update,
     /// `StartApplication` with the change, of an application that was stopped.
@@ -41,7 +43,7 @@ impl Rung {
             Self::Update | Self::PutBack => "UpdateApplication",
             Self::Start | Self::StartBack => "StartApplication",
             Self::SystemRollback | Self::RollBack => "RollbackApplication",
-            Self::ForceStop => "StopApplication",
+            Self::Stop | Self::ForceStop => "StopApplication",
         }
     }
 }
@@ -238,8 +240,14 @@ pub struct Deployment {
     pub policy: Policy,
     /// How state is restored.
     pub restore: Restore,
+    /// Whether, and how, the application is stopped first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stop: Option<Stop>,
     /// Whether a stopped application is started.
     pub start: bool,
+    /// Whether the update is still to be made: there is one, and it is not in effect already.
+    #[serde(default)]
+    pub is_update_due: bool,
     /// Paths of the fields that the update sets.
     pub changed_fields: Vec<String>,
     /// The application before the change; none until it has been noted.
@@ -295,6 +303,7 @@ impl Deployment {
             reason: request.reason.clone(),
             policy: request.policy.clone(),
             restore: request.restore.clone(),
+            stop: request.stop,
             start: request.start,
             changed_fields: request.changed_fields(),
             ..Self::unread(request.application.clone(), execution, started_at)
@@ -312,7 +321,9 @@ impl Deployment {
             deadline: started_at,
             policy: Policy::default(),
             restore: Restore::default(),
+            stop: None,
             start: false,
+            is_update_due: false,
             changed_fields: Vec::new(),
             baseline: None,
             version: 0,
@@ -478,10 +489,11 @@ impl Deployment {
     /// How long nothing can be known of the operation yet, by what such operations take.
     fn first_wait_seconds(&self) -> u32 {
         match self.rung {
-            Rung::Update if self.was_running() => 75,
+            Rung::Update if self.runs_on() => 75,
+            Rung::Stop if self.stop == Some(Stop::Graceful) => 45,
             Rung::RollBack => 75,
             Rung::SystemRollback | Rung::Start | Rung::StartBack => 45,
-            Rung::ForceStop => 30,
+            Rung::Stop | Rung::ForceStop => 30,
             Rung::Update | Rung::PutBack => 10,
         }
     }
@@ -489,6 +501,16 @@ impl Deployment {
     /// Whether the application was running before the change.
     pub fn was_running(&self) -> bool {
         self.baseline.as_ref().is_some_and(Baseline::was_running)
+    }
+
+    /// How the application is stopped: as the request says where it asks for a stop, by force as a way back.
+    pub fn way_to_stop(&self) -> Stop {
+        if self.rung == Rung::Stop { self.stop.unwrap_or(Stop::Graceful) } else { Stop::Force }
+    }
+
+    /// Whether the application was running before the change, and the update finds it so.
+    pub fn runs_on(&self) -> bool {
+        self.was_running() && !self.has_taken(Rung::Stop)
     }
 
     /// How the baseline's state is restored: from the chosen snapshot; without state only where the request gave it up.
@@ -504,8 +526,8 @@ impl Deployment {
     pub fn expected_status(&self) -> ApplicationStatus {
         match self.rung {
             Rung::Start | Rung::StartBack => ApplicationStatus::Running,
-            Rung::Update | Rung::RollBack | Rung::SystemRollback if self.was_running() => ApplicationStatus::Running,
-            Rung::Update | Rung::RollBack | Rung::SystemRollback | Rung::ForceStop | Rung::PutBack => {
+            Rung::Update | Rung::RollBack | Rung::SystemRollback if self.runs_on() => ApplicationStatus::Running,
+            Rung::Stop | Rung::Update | Rung::RollBack | Rung::SystemRollback | Rung::ForceStop | Rung::PutBack => {
                 ApplicationStatus::Ready
             }
         }

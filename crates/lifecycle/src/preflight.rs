@@ -9,7 +9,7 @@ use crate::deployment::{Baseline, Deployment, Next, Rung};
 use crate::evidence::{Alarm, Application, Snapshot};
 use crate::refusal::Refusal;
 use crate::report::{Outcome, Report};
-use crate::request::{Request, RestoreType};
+use crate::request::{Request, RestoreType, Stop};
 use crate::status::{ApplicationStatus, SnapshotStatus};
 use crate::verdict::{Reason, in_words};
 use crate::watch::seconds_between;
@@ -65,7 +65,7 @@ pub fn prepare(deployment: &mut Deployment, request: &Request, look: &PreflightL
     deployment.version = application.version;
     let waited = seconds_between(deployment.turn_at.unwrap_or(deployment.started_at), now);
     let is_late = waited >= i64::from(request.policy.operation_timeout_seconds);
-    if application.status.is_passing() {
+    if application.status.is_passing() && !is_to_be_cut_short(request, &application.status) {
         if is_late {
             let problem = format!("{} is still {} after {waited} s", request.application, application.status);
             let cure = "wait until it is READY or RUNNING, and send the request again";
@@ -86,14 +86,17 @@ pub fn prepare(deployment: &mut Deployment, request: &Request, look: &PreflightL
         raised_alarms: look.alarms.iter().filter(|alarm| alarm.is_raised).map(|alarm| alarm.name.clone()).collect(),
     });
     let is_running = application.status == ApplicationStatus::Running;
-    let is_changed = is_open_ended(&request.update) || !is_in_effect(&request.update, &look.detail);
-    if !is_changed && is_running {
+    let is_changed =
+        !request.update.is_empty() && (is_open_ended(&request.update) || !is_in_effect(&request.update, &look.detail));
+    let is_to_stop = request.stop.is_some() && !application.status.is_stopped();
+    deployment.is_update_due = is_changed;
+    if !is_changed && is_running && !is_to_stop {
         // Nothing is to be done, but whether the job is well has to be seen all the same.
         deployment.note(now, Reason::AlreadyInEffect { version: application.version }.to_string());
         deployment.watch_only(now);
         return Preflight::GoOn;
     }
-    if !is_changed && !request.start {
+    if !is_changed && !is_to_stop && !request.start {
         let because = vec![Reason::AlreadyInEffect { version: application.version }];
         deployment.report = Some(Report::of(deployment, Outcome::NoChange, because, now));
         deployment.go_on(Next::Notify, 0);
@@ -117,10 +120,27 @@ pub fn prepare(deployment: &mut Deployment, request: &Request, look: &PreflightL
             }
         }
     }
-    deployment.take(if is_changed { Rung::Update } else { Rung::Start });
     deployment.note(now, format!("Baseline noted: version {}, {}", application.version, application.status));
-    deployment.go_on(Next::Submit, 0);
+    deployment.take(match (is_to_stop, is_changed) {
+        (true, _) => Rung::Stop,
+        (false, true) => Rung::Update,
+        (false, false) => Rung::Start,
+    });
+    deployment.go_on(if is_to_stop { Next::ForceStop } else { Next::Submit }, 0);
     Preflight::GoOn
+}
+
+/// Whether the application is at work on something that the request means to end: what never ends by itself can be
+/// stopped by force only.
+fn is_to_be_cut_short(request: &Request, status: &ApplicationStatus) -> bool {
+    let can_be = matches!(
+        status,
+        ApplicationStatus::Starting
+            | ApplicationStatus::Updating
+            | ApplicationStatus::Stopping
+            | ApplicationStatus::Autoscaling
+    );
+    request.stop == Some(Stop::Force) && can_be
 }
 
 /// How often an update is tried that the service refuses for a role or an object that it cannot use: both may be new, and
@@ -268,7 +288,9 @@ fn refusals(request: &Request, application: &Application, look: &PreflightLook) 
             "say SKIP_RESTORE_FROM_SNAPSHOT to begin without state; the same update can enable snapshots for the next",
         )),
         RestoreType::Latest
-            if request.start && application.status.is_stopped() && newest_ready(&look.snapshots).is_none() =>
+            if request.start
+                && (application.status.is_stopped() || request.stop == Some(Stop::Force))
+                && newest_ready(&look.snapshots).is_none() =>
         {
             refusals.push(Refusal::new(
                 "restore.type",
@@ -277,6 +299,13 @@ fn refusals(request: &Request, application: &Application, look: &PreflightLook) 
             ));
         }
         RestoreType::Latest | RestoreType::Skip => {}
+    }
+    if request.stop == Some(Stop::Graceful) && !request.start && is_running && !application.snapshots_enabled {
+        refusals.push(Refusal::new(
+            "stop",
+            format!("{name} has snapshots disabled: a graceful stop would take none either, and lose the state"),
+            "enable snapshots first (ApplicationSnapshotConfigurationUpdate), or say `force` to lose it",
+        ));
     }
     refusals.extend(checkpoint_refusal(request, application));
     if request.policy.pre_deploy_snapshot && !application.snapshots_enabled {

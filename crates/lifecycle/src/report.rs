@@ -157,6 +157,9 @@ fn summary(deployment: &Deployment, outcome: Outcome, because: &[Reason]) -> Str
     let failure = if deployment.failure.is_empty() { why.clone() } else { in_words(&deployment.failure) };
     let baseline = deployment.baseline.as_ref().map_or(0, |baseline| baseline.version);
     match outcome {
+        Outcome::Deployed if deployment.rung == Rung::Stop => {
+            format!("{application} is stopped at version {version}, as asked: {why}.")
+        }
         Outcome::Deployed if deployment.job.is_none() => {
             format!("{application} has version {version}, and is stopped as before: {why}.")
         }

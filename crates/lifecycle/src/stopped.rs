@@ -18,7 +18,7 @@ pub fn may_be_stopped_by_someone(deployment: &Deployment, application: &Observed
         || matches!(application.status, ApplicationStatus::Stopping | ApplicationStatus::ForceStopping);
     let may_run = matches!(deployment.rung, Rung::Update | Rung::Start | Rung::RollBack | Rung::SystemRollback);
     // Of an application that was stopped before, the newest operation may be the stop of that time until one has begun.
-    let is_newer = deployment.was_running() || deployment.began.is_some();
+    let is_newer = deployment.runs_on() || deployment.began.is_some();
     is_failing && is_stopped && may_run && is_newer
 }
 

@@ -146,6 +146,8 @@ pub enum Reason {
     WasNotRunning,
     /// The update is made; the application is stopped, and is to run.
     ToBeStarted,
+    /// The restarted job is bad, and there is neither another configuration nor another state to go back to.
+    NothingToGoBackTo,
     /// Every rung of the ladder that may be taken has been taken.
     LadderExhausted,
     /// The deployment's deadline has passed.
@@ -235,6 +237,9 @@ impl std::fmt::Display for Reason {
             Self::NothingToStop => f.write_str("the application is stopped already"),
             Self::WasNotRunning => f.write_str("the application was not running before"),
             Self::ToBeStarted => f.write_str("the update is made, and the application is to run"),
+            Self::NothingToGoBackTo => f.write_str(
+                "the configuration is the one from before, and so is the state: there is nothing to go back to",
+            ),
             Self::LadderExhausted => f.write_str("every way back has been taken"),
             Self::DeadlinePassed => f.write_str("the deployment's deadline has passed"),
             Self::AlreadyInEffect { version } => write!(f, "version {version} is as the request wants it"),

@@ -118,11 +118,15 @@ fn request(random: &mut Rng) -> Request {
     let needed = operation + settle_timeout + bake;
     let custom = json!({ "type": "RESTORE_FROM_CUSTOM_SNAPSHOT", "snapshot": "before" });
     let restores = [json!({}), json!({}), json!({ "type": "SKIP_RESTORE_FROM_SNAPSHOT" }), custom];
-    let update = json!({ "RuntimeEnvironmentUpdate": "FLINK-1_20" });
+    let stop = [None, None, Some("graceful"), Some("force")][random.usize(..4)];
+    let start = random.bool();
+    let is_empty = (stop.is_some() || start) && random.bool();
+    let update = if is_empty { json!({}) } else { json!({ "RuntimeEnvironmentUpdate": "FLINK-1_20" }) };
     let input = json!({
         "application": "orders",
         "update": update,
-        "start": random.bool(),
+        "stop": stop,
+        "start": start,
         "restore": restores[random.usize(..restores.len())],
         "policy": {
             "turnTimeoutSeconds": random.u32(0..4_000),
@@ -304,7 +308,8 @@ impl Walk {
         let taken = &self.deployment.taken;
         assert_eq!(taken.last(), Some(&rung), "{:?}", self.deployment);
         assert!(!self.begun.contains(&rung), "{rung:?} is begun twice");
-        let is_way_back = !matches!(rung, Rung::Update | Rung::Start);
+        let is_way_back = !matches!(rung, Rung::Stop | Rung::Update | Rung::Start);
+        assert!(rung != Rung::Stop || self.request.stop.is_some(), "stopped though nobody asked for it");
         assert!(
             !(is_way_back && self.request.policy.on_failure == OnFailure::Hold),
             "{rung:?} though the policy holds"
@@ -582,7 +587,7 @@ struct Seen {
 fn routes() -> BTreeMap<String, BTreeSet<String>> {
     let table: [(&str, &[Next]); 6] = [
         ("IsItsTurn", &[Next::Prepare, Next::WaitForTurn, Next::Notify]),
-        ("IsPrepared", &[Next::Submit, Next::WaitToPrepare, Next::CheckSubtasks, Next::Notify]),
+        ("IsPrepared", &[Next::Submit, Next::ForceStop, Next::WaitToPrepare, Next::CheckSubtasks, Next::Notify]),
         ("IsBegun", &[Next::WaitForOperation, Next::Bake, Next::Notify, Next::Decide]),
         ("OperationVerdict", &[Next::WaitForOperation, Next::CheckSubtasks, Next::Decide]),
         ("SubtasksVerdict", &[Next::WaitForSubtasks, Next::Decide]),
@@ -615,7 +620,7 @@ fn every_walk_ends_as_it_should() {
         assert!(walked.is_ok(), "the walk with seed {seed} went wrong");
     }
     assert_eq!(seen.outcomes.len(), 7, "{:?}", seen.outcomes);
-    assert_eq!(seen.rungs.len(), 7, "{:?}", seen.rungs);
+    assert_eq!(seen.rungs.len(), 8, "{:?}", seen.rungs);
     assert_eq!(seen.routes, routes());
 }
 

@@ -78,7 +78,7 @@ fn is_to_run(deployment: &Deployment, look: &OperationLook) -> bool {
 fn is_started_by_someone(deployment: &Deployment, application: &Application) -> bool {
     deployment.rung == Rung::Update
         && matches!(application.status, ApplicationStatus::Starting | ApplicationStatus::Running)
-        && !deployment.was_running()
+        && !deployment.runs_on()
 }
 
 fn operation_wait_seconds(deployment: &Deployment, now: Timestamp) -> u32 {
@@ -134,7 +134,7 @@ fn operation_verdict(deployment: &Deployment, look: &OperationLook, now: Timesta
         // A rollback that leaves a job stopped has failed, whatever its operation says. After an update or a start it may
         // be a bounded job that is at its end already: the look at the job tells that from a stop by somebody.
         let is_rollback = matches!(deployment.rung, Rung::RollBack | Rung::SystemRollback);
-        return if is_rollback && deployment.was_running() {
+        return if is_rollback && deployment.runs_on() {
             Verdict::failing(Reason::ApplicationUnexpected { status: application.status.clone() })
         } else {
             Verdict::healthy(successful)

@@ -1,6 +1,6 @@
 //! Changes of an application. Each is sent once and never retried here.
 
-use lifecycle::request::Restore;
+use lifecycle::request::{Restore, Stop};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -91,11 +91,11 @@ impl ManagedFlink {
         }
     }
 
-    /// Stops the application without a snapshot (`StopApplication` with Force). The call carries no version: read the
-    /// application right before. Returns the operation's id.
-    pub async fn force_stop(&self, name: &str) -> Result<Option<String>, Error> {
+    /// Stops the application (`StopApplication`), with a snapshot or, by force, without. The call carries no version: read
+    /// the application right before. Returns the operation's id.
+    pub async fn stop(&self, name: &str, stop: Stop) -> Result<Option<String>, Error> {
         const OPERATION: &str = "StopApplication";
-        let body = json!({ "ApplicationName": name, "Force": true });
+        let body = json!({ "ApplicationName": name, "Force": stop == Stop::Force });
         let wire = Wire::new(OPERATION, &body);
         let call = self.writes.stop_application().application_name(name).customize().interceptor(wire.clone());
         match call.send().await {
