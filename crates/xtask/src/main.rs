@@ -6,6 +6,7 @@ mod check;
 mod definitions;
 mod hygiene;
 mod leftovers;
+mod package;
 mod process;
 mod programs;
 mod report;
@@ -72,6 +73,11 @@ enum Task {
         #[arg(value_enum, value_name = "STEP")]
         steps: Vec<Step>,
     },
+    /// Build the zips to install on AWS, with bills of materials and checksums, into target/package
+    ///
+    /// Every Lambda for each processor that Lambda has, linked against the C library of the runtime provided.al2023. The
+    /// same commit and compiler give the same bytes. Prints the checksums.
+    Package(package::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -82,6 +88,7 @@ fn main() -> ExitCode {
         Task::E2e { arguments } => programs::run(&workspace, programs::E2E, &arguments),
         Task::Test { filters, arguments } => test::run(&workspace, &filters, &arguments),
         Task::Check { steps } => check::run(&workspace, &steps),
+        Task::Package(arguments) => package::run(&workspace, &arguments),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -60,34 +60,38 @@ pub(crate) enum ToolError {
     Store(#[from] StoreError),
 }
 
-/// The environment with our pinned Python packages; `target/tools/python`.
+/// An environment with pinned Python packages.
 #[derive(Debug, Clone)]
 pub(crate) struct Python {
     environment: PathBuf,
 }
 
 impl Python {
-    /// Makes the environment if it is not there.
+    /// What checks and tests need, in `target/tools/python`. Makes the environment if it is not there.
     pub(crate) fn provide(workspace: &Workspace) -> Result<Self, ToolError> {
+        Self::environment(workspace, "python", &workspace.pins().join("requirements.txt"))
+    }
+
+    /// The environment `target/tools/NAME` with the packages that a file of pins lists.
+    fn environment(workspace: &Workspace, name: &str, requirements: &Path) -> Result<Self, ToolError> {
         let version = python_version()?;
-        let requirements = workspace.pins().join("requirements.txt");
-        let pins = read_pins(&requirements)?;
+        let pins = read_pins(requirements)?;
         // The environment's scripts hold its path and its interpreter is a link to the system's.
         let place = workspace.target().display().to_string();
         let environment = store(workspace).provide(
-            "python",
+            name,
             &[&pins, version.as_bytes(), place.as_bytes()],
             |directory| -> Result<(), ToolError> {
-                progress("installing the pinned Python packages (about half a minute)");
+                progress(&format!("installing the pinned Python packages of {name} (about half a minute)"));
                 process::read(Command::new("python3").args(["-m", "venv"]).arg(directory))
                     .map_err(|source| ToolError::NoVenv { source })?;
                 process::read(
                     Command::new(directory.join("bin/python"))
                         .args(["-m", "pip", "install", "--quiet", "--no-input", "--disable-pip-version-check"])
                         .args(["--require-hashes", "--only-binary", ":all:", "--requirement"])
-                        .arg(&requirements),
+                        .arg(requirements),
                 )
-                .map_err(|source| ToolError::Install { what: "the Python packages".to_owned(), source })?;
+                .map_err(|source| ToolError::Install { what: format!("the Python packages of {name}"), source })?;
                 Ok(())
             },
         )?;
@@ -112,6 +116,34 @@ impl Python {
         )
         .map_err(|source| ToolError::Install { what: "node".to_owned(), source })?;
         Ok(PathBuf::from(found.trim()))
+    }
+}
+
+/// Zig as C compiler and linker for another architecture or an older glibc, and the program that hands it to cargo;
+/// `target/tools/cross`.
+#[derive(Debug, Clone)]
+pub(crate) struct CrossLinker {
+    python: Python,
+    /// Where both keep what they made before.
+    cache: PathBuf,
+}
+
+impl CrossLinker {
+    /// Installs them if they are not there.
+    pub(crate) fn provide(workspace: &Workspace) -> Result<Self, ToolError> {
+        let python = Python::environment(workspace, "cross", &workspace.pins().join("cross/requirements.txt"))?;
+        Ok(Self { python, cache: workspace.target().join("tmp/cross") })
+    }
+
+    /// `cargo build`, linking with zig; to be given the arguments of `cargo build`.
+    pub(crate) fn cargo_build(&self) -> Command {
+        let mut command = self.python.program("cargo-zigbuild");
+        command
+            .arg("zigbuild")
+            .env("CARGO_ZIGBUILD_PYTHON_PATH", self.python.environment.join("bin/python"))
+            .env("CARGO_ZIGBUILD_CACHE_DIR", &self.cache)
+            .env("ZIG_GLOBAL_CACHE_DIR", &self.cache);
+        command
     }
 }
 
