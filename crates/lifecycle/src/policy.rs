@@ -16,6 +16,17 @@ pub enum OnFailure {
     Hold,
 }
 
+/// What to do where a forced stop could lose more than the policy allows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum OnStaleSnapshot {
+    /// Say so in the report, and go on.
+    #[default]
+    Warn,
+    /// Refuse the request before anything is touched.
+    Refuse,
+}
+
 /// The policy of one deployment. Durations are whole seconds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
@@ -43,6 +54,11 @@ pub struct Policy {
     pub alarms: Vec<String>,
     /// Whether to take a snapshot before the update, beside the one that the service takes when it stops the job. Default false.
     pub pre_deploy_snapshot: bool,
+    /// How old the newest READY snapshot of a running application may be, which a forced stop would go back to; 0 does not
+    /// ask. Default 86,400.
+    pub snapshot_age_seconds: u32,
+    /// What to do where it is older, or there is none, or the application takes none. Default `warn`.
+    pub on_stale_snapshot: OnStaleSnapshot,
     /// What to do when the new version is bad. Default `rollBack`.
     pub on_failure: OnFailure,
 }
@@ -61,6 +77,8 @@ impl Default for Policy {
             deadline_seconds: 14_400,
             alarms: Vec::new(),
             pre_deploy_snapshot: false,
+            snapshot_age_seconds: 86_400,
+            on_stale_snapshot: OnStaleSnapshot::Warn,
             on_failure: OnFailure::RollBack,
         }
     }
@@ -73,6 +91,8 @@ const LONGEST_ALARM_NAME: usize = 255;
 /// The execution's own time-out lies above the sum of these; see `statemachine/deploy.asl.json`.
 const LONGEST_DEADLINE_SECONDS: u32 = 86_400;
 const LONGEST_TURN_TIMEOUT_SECONDS: u32 = 86_400;
+/// A year.
+const LONGEST_SNAPSHOT_AGE_SECONDS: u32 = 31_536_000;
 
 impl Policy {
     /// Values that cannot be meant, each with its field and the cure.
@@ -85,6 +105,7 @@ impl Policy {
             ("policy.bakeSeconds", self.bake_seconds, 0, 43_200),
             ("policy.evidenceTimeoutSeconds", self.evidence_timeout_seconds, 60, 21_600),
             ("policy.deadlineSeconds", self.deadline_seconds, 300, LONGEST_DEADLINE_SECONDS),
+            ("policy.snapshotAgeSeconds", self.snapshot_age_seconds, 0, LONGEST_SNAPSHOT_AGE_SECONDS),
             ("policy.toleratedRestarts", self.tolerated_restarts, 0, 1_000),
         ];
         let mut refusals: Vec<Refusal> = durations

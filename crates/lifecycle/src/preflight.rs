@@ -7,6 +7,7 @@ use serde_json::Value;
 use crate::configuration::{is_in_effect, is_open_ended};
 use crate::deployment::{Baseline, Deployment, Next, Rung};
 use crate::evidence::{Alarm, Application, Snapshot};
+use crate::policy::OnStaleSnapshot;
 use crate::refusal::Refusal;
 use crate::report::{Outcome, Report};
 use crate::request::{Request, RestoreType, Stop};
@@ -51,7 +52,13 @@ pub fn prepare(deployment: &mut Deployment, request: &Request, look: &PreflightL
     let Some(application) = &look.application else {
         return refuse(deployment, vec![no_such_application(&request.application)]);
     };
-    let refusals = refusals(request, application, look);
+    let mut refusals = refusals(request, application, look);
+    if request.policy.on_stale_snapshot == OnStaleSnapshot::Refuse {
+        refusals.extend(stale_snapshot(request, application, look, now).map(|problem| {
+            let cure = "take a snapshot first, or give more seconds, or set policy.onStaleSnapshot to warn";
+            Refusal::new("policy.snapshotAgeSeconds", problem, cure)
+        }));
+    }
     if !refusals.is_empty() {
         return refuse(deployment, refusals);
     }
@@ -121,6 +128,9 @@ pub fn prepare(deployment: &mut Deployment, request: &Request, look: &PreflightL
         }
     }
     deployment.note(now, format!("Baseline noted: version {}, {}", application.version, application.status));
+    if let Some(problem) = stale_snapshot(request, application, look, now) {
+        deployment.note(now, format!("Warning: {problem}"));
+    }
     deployment.take(match (is_to_stop, is_changed) {
         (true, _) => Rung::Stop,
         (false, true) => Rung::Update,
@@ -282,9 +292,9 @@ fn refusals(request: &Request, application: &Application, look: &PreflightLook) 
             let cure = "name a READY snapshot (aws kinesisanalyticsv2 list-application-snapshots shows them)";
             refusals.extend(problem.map(|problem| Refusal::new("restore.snapshot", problem, cure)));
         }
-        RestoreType::Latest if is_running && !application.snapshots_enabled => refusals.push(Refusal::new(
+        RestoreType::Latest if is_running && would_restart(request) && !application.snapshots_enabled => refusals.push(Refusal::new(
             "restore.type",
-            format!("{name} has snapshots disabled: an update would restart its job without state"),
+            format!("{name} has snapshots disabled: its job would be restarted without state"),
             "say SKIP_RESTORE_FROM_SNAPSHOT to begin without state; the same update can enable snapshots for the next",
         )),
         RestoreType::Latest
@@ -316,6 +326,47 @@ fn refusals(request: &Request, application: &Application, look: &PreflightLook) 
         ));
     }
     refusals
+}
+
+/// Whether a running job is stopped by the service's own means, which take a snapshot if they can, and started again.
+fn would_restart(request: &Request) -> bool {
+    match request.stop {
+        Some(Stop::Force) => false,
+        Some(Stop::Graceful) => request.start,
+        None => !request.update.is_empty(),
+    }
+}
+
+/// What a forced stop of the running application would lose too much by, in words: its newest snapshot is too old, or
+/// there is none. The snapshot that the deployment itself is to take beforehand is new enough.
+fn stale_snapshot(
+    request: &Request,
+    application: &Application,
+    look: &PreflightLook,
+    now: Timestamp,
+) -> Option<String> {
+    let policy = &request.policy;
+    let is_of_interest = application.status == ApplicationStatus::Running
+        && request.restore.restore_type != RestoreType::Skip
+        && policy.snapshot_age_seconds > 0
+        && !policy.pre_deploy_snapshot;
+    if !is_of_interest {
+        return None;
+    }
+    let name = &request.application;
+    if !application.snapshots_enabled {
+        return Some(format!("{name} has snapshots disabled: a forced stop would lose its state"));
+    }
+    let Some(snapshot) = newest_ready(&look.snapshots) else {
+        return Some(format!("{name} has no READY snapshot: a forced stop would lose its state"));
+    };
+    let age = snapshot.created_at.map(|created_at| seconds_between(created_at, now))?;
+    (age > i64::from(policy.snapshot_age_seconds)).then(|| {
+        format!(
+            "the newest READY snapshot of {name}, {}, is {age} s old: a forced stop would go back to it",
+            snapshot.name
+        )
+    })
 }
 
 /// Refuses to wait for a checkpoint that cannot come in time: the change would be undone whatever it is.

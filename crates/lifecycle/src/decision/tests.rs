@@ -622,3 +622,70 @@ fn an_application_that_is_gone_needs_a_person() {
         }
     }
 }
+
+/// A deployment of a running application that was asked to stop it first, and has taken these rungs since.
+fn stopping(fields: &Value, rungs: &[Rung]) -> Deployment {
+    let mut deployment = due(fields, "RUNNING");
+    deployment.taken.clear();
+    deployment.is_update_due = fields["update"] != json!({});
+    for &rung in [Rung::Stop].iter().chain(rungs) {
+        deployment.take(rung);
+        deployment.begin(Some(format!("op-{rung:?}")), None, at(0));
+    }
+    deployment
+}
+
+#[test]
+fn after_a_stop_comes_what_was_asked_for() {
+    let none = json!({});
+    let table = [
+        (json!({ "stop": "graceful", "update": none }), "end Deployed: jobFinished", None),
+        (json!({ "stop": "graceful", "update": none, "start": true }), "Submit 0", Some(Rung::Start)),
+        (json!({ "stop": "force", "start": true }), "Submit 0", Some(Rung::Update)),
+        (json!({ "stop": "force" }), "Submit 0", Some(Rung::Update)),
+    ];
+    for (fields, expected, rung) in table {
+        let mut deployment = stopping(&fields, &[]);
+        deployment.conclude(Verdict::healthy(Reason::JobFinished), at(60));
+        let deployment = decided(deployment, &evidence(7, "READY"), 60);
+        assert_eq!(goes_on(&deployment), expected, "{fields}");
+        assert_eq!(deployment.taken.get(1).copied(), rung, "{fields}");
+    }
+    let mut updated = stopping(&json!({ "stop": "graceful" }), &[Rung::Update]);
+    updated.conclude(Verdict::healthy(Reason::JobFinished), at(60));
+    assert_eq!(goes_on(&decided(updated, &evidence(7, "READY"), 60)), "end Deployed: jobFinished");
+}
+
+#[test]
+fn a_stop_that_fails_is_not_made_worse() {
+    let failed = || Reason::OperationFailed { operation: "StopApplication".into(), error: None };
+    for fields in [json!({ "stop": "graceful", "start": true }), json!({ "stop": "force" })] {
+        for status in statuses() {
+            let deployment = failing(stopping(&fields, &[]), failed());
+            let deployment = decided(deployment, &evidence(7, status.as_str()), 60);
+            let expected = if status == ApplicationStatus::Deleting { "applicationDeleted" } else { "operationFailed" };
+            assert_eq!(goes_on(&deployment), format!("end NeedsAttention: {expected}"), "{fields} {status}");
+        }
+    }
+}
+
+#[test]
+fn a_restart_goes_back_only_where_there_is_something_to_go_back_to() {
+    let none = json!({});
+    let named = json!({ "type": "RESTORE_FROM_CUSTOM_SNAPSHOT", "snapshot": "old" });
+    let skip = json!({ "type": "SKIP_RESTORE_FROM_SNAPSHOT" });
+    let nothing = "end NeedsAttention: nothingToGoBackTo restarts";
+    let table = [
+        (json!({ "stop": "graceful", "update": none, "start": true }), &[Rung::Start][..], nothing),
+        (json!({ "stop": "force", "update": none, "start": true, "restore": named }), &[Rung::Start], "ForceStop 0"),
+        (json!({ "stop": "force", "update": none, "start": true, "restore": skip }), &[Rung::Start], "ForceStop 0"),
+        // The service's rollback would go back further than to what was stopped.
+        (json!({ "stop": "force", "start": true }), &[Rung::Update, Rung::Start], "ForceStop 0"),
+    ];
+    for (fields, rungs, expected) in table {
+        let mut evidence = evidence(7, "RUNNING");
+        evidence.snapshots = Some(Ok(vec![snapshot("stopped", "READY", 7, 0)]));
+        let deployment = decided(failing(stopping(&fields, rungs), restarts(3)), &evidence, 60);
+        assert_eq!(goes_on(&deployment), expected, "{fields} {rungs:?}");
+    }
+}

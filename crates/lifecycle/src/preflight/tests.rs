@@ -261,3 +261,83 @@ fn the_other_refusals_name_their_fields() {
     assert_eq!(report.refusals[0].field, "policy.preDeploySnapshot");
     assert_eq!(report.reason.as_deref(), Some("ticket 5"));
 }
+
+#[test]
+fn a_stop_comes_first_where_there_is_something_to_stop() {
+    let changed = |mut fields: Value, status: &str| {
+        if fields["update"].is_null() {
+            fields["update"] = json!({});
+        }
+        let (deployment, _) = prepared(&fields, &look(status), 5);
+        let first = deployment.taken.first().map(|rung| format!("{rung:?} ")).unwrap_or_default();
+        format!("{first}{}", goes_on(&deployment))
+    };
+    let update = json!({ "RuntimeEnvironmentUpdate": "FLINK-1_20" });
+    let no_change = "end NoChange: alreadyInEffect";
+    for (fields, status, expected) in [
+        (json!({ "stop": "graceful" }), "RUNNING", "Stop ForceStop 0"),
+        (json!({ "stop": "graceful" }), "READY", no_change),
+        (json!({ "stop": "graceful" }), "UPDATING", "WaitToPrepare 30"),
+        (json!({ "stop": "force" }), "RUNNING", "Stop ForceStop 0"),
+        (json!({ "stop": "force" }), "STARTING", "Stop ForceStop 0"),
+        (json!({ "stop": "force" }), "UPDATING", "Stop ForceStop 0"),
+        (json!({ "stop": "force" }), "STOPPING", "Stop ForceStop 0"),
+        (json!({ "stop": "force" }), "AUTOSCALING", "Stop ForceStop 0"),
+        (json!({ "stop": "force" }), "ROLLING_BACK", "WaitToPrepare 30"),
+        (json!({ "stop": "force" }), "FORCE_STOPPING", "WaitToPrepare 30"),
+        (json!({ "stop": "force" }), "MAINTENANCE", "WaitToPrepare 30"),
+        (json!({ "stop": "force", "start": true, "update": update }), "RUNNING", "Stop ForceStop 0"),
+        (json!({ "stop": "force", "start": true, "update": update }), "READY", "Update Submit 0"),
+        (json!({ "stop": "graceful", "start": true }), "READY", "Start Submit 0"),
+        (json!({ "start": true }), "READY", "Start Submit 0"),
+        (json!({ "start": true }), "RUNNING", "CheckSubtasks 0"),
+    ] {
+        assert_eq!(changed(fields.clone(), status), expected, "{fields} {status}");
+    }
+}
+
+#[test]
+fn a_stop_that_would_lose_the_state_is_refused() {
+    let without = |fields: Value, is_disabled: bool| {
+        let mut look = look("RUNNING");
+        look.snapshots.clear();
+        look.application.as_mut().unwrap().snapshots_enabled = !is_disabled;
+        refused(&fields, &look, 0).into_iter().map(|(field, _)| field).collect::<Vec<_>>()
+    };
+    assert_eq!(without(json!({ "stop": "graceful", "update": {} }), true), ["stop"]);
+    assert_eq!(without(json!({ "stop": "graceful", "update": {}, "start": true }), true), ["restore.type"]);
+    assert_eq!(without(json!({ "stop": "force", "update": {} }), true), Vec::<String>::new());
+    assert_eq!(without(json!({ "stop": "force", "update": {}, "start": true }), false), ["restore.type"]);
+    assert_eq!(without(json!({ "stop": "graceful", "update": {}, "start": true }), false), Vec::<String>::new());
+}
+
+#[test]
+fn a_stale_snapshot_is_told_or_refused() {
+    let policy = |age: u32, word: &str| json!({ "policy": { "snapshotAgeSeconds": age, "onStaleSnapshot": word } });
+    let warnings = |fields: &Value, look: &PreflightLook, now: i64| {
+        let (deployment, _) = prepared(fields, look, now);
+        assert_eq!(deployment.report, None, "{fields}");
+        deployment.events.iter().filter(|event| event.what.starts_with("Warning")).count()
+    };
+    let look = look("RUNNING");
+    let mut without = look.clone();
+    without.snapshots.clear();
+    for (fields, look, now, expected) in [
+        (policy(600, "warn"), &look, 590, 0),
+        (policy(600, "warn"), &look, 591, 1),
+        (policy(600, "refuse"), &look, 590, 0),
+        (policy(0, "refuse"), &look, 590_000, 0),
+        (policy(600, "warn"), &without, 0, 1),
+        (policy(0, "refuse"), &without, 0, 0),
+    ] {
+        assert_eq!(warnings(&fields, look, now), expected, "{fields} {now}");
+    }
+    for look in [&look, &without] {
+        let [(field, problem)] = refused(&policy(600, "refuse"), look, 591).try_into().unwrap();
+        assert_eq!(field, "policy.snapshotAgeSeconds");
+        assert!(problem.contains("a forced stop would"), "{problem}");
+    }
+    let mut stopped = without;
+    stopped.application.as_mut().unwrap().status = "READY".into();
+    assert_eq!(warnings(&policy(600, "refuse"), &stopped, 0), 0, "nothing runs that could be stopped");
+}
