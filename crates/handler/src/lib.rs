@@ -5,12 +5,16 @@
 mod adopt;
 mod error;
 mod event;
+mod metrics;
 mod run;
+mod snapshots;
 
 pub use adopt::{Made, adopt_versioned, is_left_to_retry, start};
 pub use error::Error;
 pub use event::{Event, Execution, SubmitEvent, TurnEvent};
+pub use metrics::{Metric, Metrics, Unit};
 pub use run::{
     Answer, Environment, StartError, invoke, log_filter, managed_flink, read, required_variable, run, sdk_config,
     variable, variable_even_if_empty,
 };
+pub use snapshots::SnapshotEvent;

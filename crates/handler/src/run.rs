@@ -208,7 +208,13 @@ impl Names {
         };
         Self {
             // Of an upload, only its key is known.
-            application: text(&["/deployment/application", "/input/application", "/application", "/detail/object/key"]),
+            application: text(&[
+                "/deployment/application",
+                "/input/application",
+                "/run/application",
+                "/application",
+                "/detail/object/key",
+            ]),
             execution: text(&["/deployment/execution", "/execution/name"]),
         }
     }

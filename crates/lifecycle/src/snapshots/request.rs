@@ -59,9 +59,8 @@ pub struct Plan {
     pub snapshot: String,
     /// How long it may take until the snapshot is READY.
     pub timeout_seconds: u32,
-    /// What is kept of the snapshots; none deletes none.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub retention: Option<Retention>,
+    /// What is kept of the snapshots. Where the request has none, nothing is deleted.
+    pub retention: Retention,
     /// When no snapshot is begun.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub blackouts: Vec<Blackout>,
@@ -155,12 +154,14 @@ impl SnapshotRequest {
         else {
             return Err(refusals);
         };
-        let prefix = input.retention.as_ref().map_or(Retention::default().prefix, |retention| retention.prefix.clone());
+        // Nothing is deleted that nobody asked for.
+        let asked_for = input.retention.is_some() && !input.dry_run;
+        let retention = input.retention.unwrap_or_default();
         let plan = Plan {
             scheduled_at,
-            snapshot: snapshot_name(&prefix, scheduled_at),
+            snapshot: snapshot_name(&retention.prefix, scheduled_at),
             timeout_seconds: input.timeout_seconds,
-            retention: input.retention,
+            retention: Retention { dry_run: retention.dry_run || !asked_for, ..retention },
             blackouts,
             dry_run: input.dry_run,
         };
@@ -212,11 +213,16 @@ pub(super) fn words_each(names: &[String]) -> usize {
     (RESULT_BYTES.saturating_sub(taken) / names.len().max(1)).min(MOST_WORDS)
 }
 
-/// Refuses a tag that no application has.
-pub fn no_such_tag(tag: &TagFilter) -> Refusal {
+/// Refuses a tag that none of the `asked` applications has; `denied` of them could not be asked.
+pub fn no_such_tag(tag: &TagFilter, asked: usize, denied: usize) -> Refusal {
+    let TagFilter { key, value } = tag;
+    let unasked = match denied {
+        0 => String::new(),
+        denied => format!("; of these, {denied} may not be asked for their tags by this tool"),
+    };
     Refusal::new(
         "tag",
-        format!("no application of this account and region has the tag {}={}", tag.key, tag.value),
+        format!("none of the {asked} applications of this account and region has the tag {key}={value}{unasked}"),
         "correct the key or the value (upper and lower case differ), or tag the applications",
     )
 }

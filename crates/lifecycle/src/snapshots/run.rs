@@ -139,7 +139,7 @@ impl std::fmt::Display for SnapshotReason {
                 f.write_str("the quota of snapshots is used up, and none of ours may be deleted")
             }
             Self::QuotaReached { may_prune: false } => {
-                f.write_str("the quota of snapshots is used up; give `retention`, so that old ones of ours may go")
+                f.write_str("the quota of snapshots is used up; with `retention`, old ones of ours would go")
             }
             Self::StepFailed { state, error } => write!(f, "the step {state} failed with {error}"),
             Self::LeftRunning { status } => write!(f, "the application is {status}: it left RUNNING meanwhile"),
@@ -266,9 +266,10 @@ impl SnapshotRun {
         reason.is_some_and(|reason| self.skip(reason))
     }
 
-    /// Skips an application whose turn a deployment has; true if so.
-    pub fn skip_under_deployment(&mut self, execution: Option<String>) -> bool {
-        execution.is_some_and(|execution| self.skip(SnapshotReason::DeploymentUnderWay { execution }))
+    /// Skips an application whose turn the execution of this ARN has; true if so.
+    pub fn skip_under_deployment(&mut self, execution: Option<&str>) -> bool {
+        let name = execution.and_then(|arn| arn.rsplit(':').next()).map(str::to_owned);
+        name.is_some_and(|execution| self.skip(SnapshotReason::DeploymentUnderWay { execution }))
     }
 
     /// Takes in a snapshot of this name that exists; true if so. One that is being taken is waited for.
@@ -315,11 +316,11 @@ impl SnapshotRun {
                 return self.go_on(SnapshotNext::WaitToTake, BUSY_SECONDS.min(self.seconds_left(now)));
             }
             NotTaken::Busy => SnapshotReason::StillBusy { seconds: self.seconds_since_start(now), error },
-            NotTaken::LimitExceeded if self.plan.retention.is_some() && !self.room_made => {
+            NotTaken::LimitExceeded if !self.plan.retention.dry_run && !self.room_made => {
                 self.room_made = true;
                 return self.go_on(SnapshotNext::MakeRoom, 0);
             }
-            NotTaken::LimitExceeded => SnapshotReason::QuotaReached { may_prune: self.plan.retention.is_some() },
+            NotTaken::LimitExceeded => SnapshotReason::QuotaReached { may_prune: !self.plan.retention.dry_run },
             NotTaken::AccessDenied => SnapshotReason::AccessDenied { error },
             NotTaken::Other => SnapshotReason::Refused { error },
         };

@@ -25,7 +25,7 @@ fn a_minimal_request_gets_the_defaults() {
         scheduled_at: started(),
         snapshot: "scheduled-20261120T094510Z".into(),
         timeout_seconds: 1_800,
-        retention: None,
+        retention: Retention { dry_run: true, ..Retention::default() },
         blackouts: Vec::new(),
         dry_run: false,
     };
@@ -49,7 +49,7 @@ fn everything_that_is_given_is_taken() {
     .unwrap();
     assert_eq!(request.selection, Selection::Tagged(TagFilter { key: "snapshots".into(), value: "daily".into() }));
     assert_eq!(request.plan.snapshot, "nightly-20261120T090000Z");
-    assert_eq!(request.plan.retention.as_ref().map(|retention| retention.keep_newest), Some(3));
+    assert_eq!(request.plan.retention.keep_newest, 3);
     assert_eq!(request.plan.blackouts, [blackout("22:00", "02:00")]);
     assert!(request.plan.dry_run && request.concurrency == 40 && request.plan.timeout_seconds == 600);
     assert_eq!(request.reason.as_deref(), Some("every night"));
@@ -134,6 +134,21 @@ fn all_mistakes_are_told_at_once() {
     let input =
         json!({ "applications": [], "scheduledAt": "soon", "concurrency": 0, "retention": { "keepNewest": 0 } });
     assert_eq!(refused(&input), ["applications", "scheduledAt", "concurrency", "retention.keepNewest"]);
+}
+
+#[test]
+fn nothing_is_deleted_that_nobody_asked_to_delete() {
+    let cases = [
+        (json!({ "application": "orders" }), true),
+        (json!({ "application": "orders", "retention": {} }), false),
+        (json!({ "application": "orders", "retention": { "dryRun": true } }), true),
+        (json!({ "application": "orders", "retention": {}, "dryRun": true }), true),
+    ];
+    for (input, keeps_all) in cases {
+        let plan = parse(&input).unwrap().plan;
+        assert_eq!(plan.retention.dry_run, keeps_all, "{input}");
+        assert_eq!(plan.dry_run, input.get("dryRun").is_some(), "{input}");
+    }
 }
 
 #[test]
