@@ -8,11 +8,12 @@ use serde_json::{Map, Value, json};
 use tokio::task::AbortHandle;
 use uuid::Uuid;
 
-use crate::configuration;
+use crate::configuration::{self, Restore};
 use crate::data_plane::{CodeObject, JobSpec, SnapshotHandle};
 use crate::error::ServiceError;
 use crate::faults::split_mix;
 use crate::record::{Event, RecordEntry, StatusAndVersion};
+use crate::snapshots::{Place, Snapshot, SnapshotStatus, Snapshots};
 
 /// Longest `ErrorString` of an operation.
 const ERROR_STRING_LIMIT: usize = 512;
@@ -76,26 +77,6 @@ impl OperationStatus {
     }
 }
 
-/// `SnapshotStatus`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum SnapshotStatus {
-    Creating,
-    Ready,
-    Deleting,
-    Failed,
-}
-
-impl SnapshotStatus {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Creating => "CREATING",
-            Self::Ready => "READY",
-            Self::Deleting => "DELETING",
-            Self::Failed => "FAILED",
-        }
-    }
-}
-
 /// A version of an application's configuration, with the copy of the code that the service keeps for it.
 #[derive(Debug, Clone)]
 pub(crate) struct Version {
@@ -130,25 +111,6 @@ pub(crate) struct Operation {
     pub(crate) rolled_back_by: Option<String>,
 }
 
-/// A snapshot of an application's state.
-#[derive(Debug, Clone)]
-pub(crate) struct Snapshot {
-    /// Order of creation.
-    pub(crate) sequence: u64,
-    pub(crate) name: String,
-    pub(crate) status: SnapshotStatus,
-    pub(crate) version: u64,
-    pub(crate) runtime: String,
-    pub(crate) encryption: Option<Value>,
-    pub(crate) created: Timestamp,
-    pub(crate) automatic: bool,
-    /// Number of the job that it is of.
-    pub(crate) job: u64,
-    /// Jobs whose state it holds, the oldest first, `job` the last.
-    pub(crate) lineage: Vec<u64>,
-    pub(crate) handle: Option<SnapshotHandle>,
-}
-
 /// The job that an application runs.
 #[derive(Debug, Clone)]
 pub(crate) struct Job {
@@ -179,7 +141,7 @@ pub(crate) struct Application {
     /// Ids of the versions that reached RUNNING, in that order.
     pub(crate) ran: Vec<u64>,
     pub(crate) operations: Vec<Operation>,
-    pub(crate) snapshots: Vec<Arc<Snapshot>>,
+    pub(crate) snapshots: Snapshots,
     pub(crate) tags: BTreeMap<String, String>,
     /// `HH:MM`, begin of the eight-hour maintenance window.
     pub(crate) maintenance_window: String,
@@ -380,10 +342,10 @@ impl Application {
         for id in in_progress {
             self.end_operation(&id, OperationStatus::Cancelled, None, log, now);
         }
-        for snapshot in &mut self.snapshots {
-            if snapshot.automatic && snapshot.status == SnapshotStatus::Creating {
-                Arc::make_mut(snapshot).status = SnapshotStatus::Failed;
-            }
+        let unfinished = |it: &&Arc<Snapshot>| it.automatic && it.status == SnapshotStatus::Creating;
+        let unfinished: Vec<_> = self.snapshots.newest_first().filter(unfinished).cloned().collect();
+        for snapshot in unfinished {
+            self.snapshots.put(Snapshot { status: SnapshotStatus::Failed, ..Arc::unwrap_or_clone(snapshot) });
         }
         self.workflow += 1;
         self.workflow
@@ -414,13 +376,42 @@ impl Application {
     /// The newest snapshot that is READY, of one version or of any.
     pub(crate) fn latest_snapshot(&self, version: Option<u64>) -> Option<&Arc<Snapshot>> {
         self.snapshots
-            .iter()
-            .rev()
+            .newest_first()
             .find(|it| it.status == SnapshotStatus::Ready && version.is_none_or(|version| it.version == version))
     }
 
     pub(crate) fn snapshot(&self, name: &str) -> Option<&Arc<Snapshot>> {
-        self.snapshots.iter().find(|snapshot| snapshot.name == name)
+        self.snapshots.named(name)
+    }
+
+    /// The snapshot that is being restored, or that what is under way with the application is about to restore.
+    pub(crate) fn restoring(&self) -> Option<&Arc<Snapshot>> {
+        match self.status {
+            Status::RollingBack if self.active => self.snapshot_of_rollback(),
+            Status::Starting | Status::Updating | Status::Autoscaling if self.active => {
+                self.snapshot_to_restore().ok().flatten()
+            }
+            _ => None,
+        }
+    }
+
+    /// The snapshot that the current version's run configuration asks for; none starts without state.
+    pub(crate) fn snapshot_to_restore(&self) -> Result<Option<&Arc<Snapshot>>, String> {
+        let restore = self.current().map(|version| configuration::restore(&version.configuration));
+        match restore.unwrap_or(Ok(Restore::Latest)).map_err(|error| error.message)? {
+            Restore::Latest => Ok(self.latest_snapshot(None)),
+            Restore::Skip => Ok(None),
+            Restore::Custom(name) => match self.snapshot(&name) {
+                Some(snapshot) if snapshot.status == SnapshotStatus::Ready => Ok(Some(snapshot)),
+                _ => Err(format!("there is no snapshot {name} to restore from")),
+            },
+        }
+    }
+
+    /// The snapshot that a rollback restores: the newest of the version that it goes back to, or else of any.
+    pub(crate) fn snapshot_of_rollback(&self) -> Option<&Arc<Snapshot>> {
+        let target = self.current().and_then(|version| version.rolled_back_to);
+        self.latest_snapshot(target).or_else(|| self.latest_snapshot(None))
     }
 
     /// A logging option as it is described, with an id of its own.
@@ -431,12 +422,20 @@ impl Application {
         described
     }
 
-    /// Begins a snapshot of the job and returns its sequence number; none when there is no job.
-    pub(crate) fn begin_snapshot(&mut self, name: String, automatic: bool, now: Timestamp) -> Option<u64> {
+    /// Begins a snapshot of the job and returns its place; none when there is no job.
+    pub(crate) fn begin_snapshot(&mut self, name: String, automatic: bool, now: Timestamp) -> Option<Place> {
+        let snapshot = self.snapshot_of_job(name, automatic, now)?;
+        let place = snapshot.place();
+        self.snapshots.put(snapshot);
+        Some(place)
+    }
+
+    /// A snapshot of the job that is being made, in no list yet; none when there is no job.
+    pub(crate) fn snapshot_of_job(&mut self, name: String, automatic: bool, now: Timestamp) -> Option<Snapshot> {
         let job = self.job.as_ref()?;
         let version = self.versions.get(&job.version)?;
         self.sequence += 1;
-        let snapshot = Snapshot {
+        Some(Snapshot {
             sequence: self.sequence,
             name,
             status: SnapshotStatus::Creating,
@@ -448,23 +447,19 @@ impl Application {
             job: job.number,
             lineage: job.lineage.iter().copied().chain([job.number]).collect(),
             handle: None,
-        };
-        self.snapshots.push(Arc::new(snapshot));
-        Some(self.sequence)
+        })
     }
 
     /// Ends a snapshot that is being made: READY with the data plane's handle, FAILED without.
     pub(crate) fn end_snapshot(
         &mut self,
-        sequence: u64,
+        place: Place,
         handle: Option<SnapshotHandle>,
         log: &mut Log,
         now: Timestamp,
-    ) -> Option<Arc<Snapshot>> {
-        let kept = self.snapshots.iter_mut().find(|it| it.sequence == sequence)?;
-        let snapshot = Arc::make_mut(kept);
-        snapshot.status = if handle.is_some() { SnapshotStatus::Ready } else { SnapshotStatus::Failed };
-        snapshot.handle = handle;
+    ) -> Option<()> {
+        let status = if handle.is_some() { SnapshotStatus::Ready } else { SnapshotStatus::Failed };
+        let snapshot = Snapshot { status, handle, ..self.snapshots.at(place)?.as_ref().clone() };
         if snapshot.status == SnapshotStatus::Ready {
             let event = Event::SnapshotTaken {
                 application: self.name.clone(),
@@ -475,7 +470,8 @@ impl Application {
             };
             log.add(now, event);
         }
-        Some(Arc::clone(kept))
+        self.snapshots.put(snapshot);
+        Some(())
     }
 
     /// Whether there is something to roll back to, and state to do it with.
@@ -598,23 +594,6 @@ impl Operation {
         });
         if let Some(ended) = self.ended {
             details["EndTime"] = epoch_seconds(ended);
-        }
-        details
-    }
-}
-
-impl Snapshot {
-    /// `SnapshotDetails`.
-    pub(crate) fn details(&self) -> Value {
-        let mut details = json!({
-            "SnapshotName": self.name,
-            "SnapshotStatus": self.status.name(),
-            "ApplicationVersionId": self.version,
-            "SnapshotCreationTimestamp": epoch_seconds(self.created),
-            "RuntimeEnvironment": self.runtime,
-        });
-        if let Some(encryption) = &self.encryption {
-            details["ApplicationEncryptionConfigurationDescription"] = encryption.clone();
         }
         details
     }

@@ -3,25 +3,27 @@
 //!
 //! Where a status does not allow a call the answer is `ResourceInUseException`; that is looked at before the version id.
 
+use std::ops::Bound;
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value, json};
 
-use crate::application::{Application, Log, SnapshotStatus, Status, Version, whole_second};
+use crate::application::{Application, Log, Status, Version, whole_second};
 use crate::code::{CodeError, CodeLocation};
 use crate::configuration::{self, Restore};
 use crate::data_plane::CodeObject;
 use crate::emulator::{Inner, State, lock};
 use crate::error::ServiceError;
 use crate::presigned::Session;
+use crate::snapshots::{Place, Snapshot, SnapshotStatus, Snapshots};
 use crate::workflow::Workflow;
 
 /// Snapshots that an application may have before manual ones are refused.
 const SNAPSHOT_QUOTA: usize = 1_000;
-/// Tags that an application may have.
-const TAG_QUOTA: usize = 200;
+/// Tags that users may give an application.
+const TAG_QUOTA: usize = 50;
 /// Most entries of one page of a list; also how many there are if nothing is asked for.
 const PAGE: u64 = 50;
 
@@ -150,7 +152,7 @@ impl<'a> Call<'a> {
             versions: std::collections::BTreeMap::new(),
             ran: Vec::new(),
             operations: Vec::new(),
-            snapshots: Vec::new(),
+            snapshots: Snapshots::default(),
             tags,
             maintenance_window: "06:00".to_owned(),
             job: None,
@@ -195,11 +197,13 @@ impl<'a> Call<'a> {
     }
 
     fn list(&mut self) -> Answer {
-        let limit = self.limit()?;
+        // The model has no InvalidArgumentException for this call.
+        let limit = self.limit().map_err(|error| ServiceError::invalid_request(error.message))?;
         let after = self.request.text_of("NextToken").unwrap_or_default();
         let mut summaries = Vec::new();
         let mut next = None;
-        for application in self.state.applications.values().filter(|it| it.name > after) {
+        let rest = (Bound::Excluded(after.as_str()), Bound::Unbounded);
+        for application in self.state.applications.range::<str, _>(rest).map(|(_, application)| application) {
             if summaries.len() == limit {
                 next = summaries.last().and_then(|it: &Value| it.get("ApplicationName")).cloned();
                 break;
@@ -400,12 +404,12 @@ impl<'a> Call<'a> {
         if application.snapshots.len() >= SNAPSHOT_QUOTA {
             return Err(ServiceError::limit_exceeded(format!("an application has at most {SNAPSHOT_QUOTA} snapshots")));
         }
-        let sequence = application
+        let place = application
             .begin_snapshot(name, false, now)
             .ok_or_else(|| ServiceError::resource_in_use("there is no job to take a snapshot of".to_owned()))?;
         let workflow = Workflow::of(inner, application, None, "CreateApplicationSnapshot", principal);
         inner.spawn(async move {
-            workflow.take_snapshot(sequence).await;
+            workflow.take_snapshot(place).await;
         });
         Ok(json!({}))
     }
@@ -423,27 +427,42 @@ impl<'a> Call<'a> {
             "ResourceNotFoundException" => ServiceError::invalid_argument(error.message),
             _ => error,
         })?;
-        let entries = application.snapshots.iter().rev().map(|snapshot| (snapshot.sequence, snapshot.details()));
-        self.page("SnapshotSummaries", entries)
+        let limit = self.limit()?;
+        let before = match self.request.text_of("NextToken") {
+            None => None,
+            Some(token) => Some(place_of(&token).ok_or_else(not_a_token)?),
+        };
+        let mut snapshots = application.snapshots.before(before);
+        let page: Vec<_> = snapshots.by_ref().take(limit).collect();
+        let next = snapshots.next().and(page.last()).map(|snapshot| snapshot.place());
+        let mut answer = json!({ "SnapshotSummaries": page.iter().map(|it| it.details()).collect::<Vec<_>>() });
+        if let Some(Place { second, sequence }) = next {
+            answer["NextToken"] = json!(format!("before-{second}-{sequence}"));
+        }
+        Ok(answer)
     }
 
     fn delete_snapshot(&mut self) -> Answer {
         let name = self.text("SnapshotName")?.to_owned();
-        let created = self.timestamp("SnapshotCreationTimestamp")?;
+        let created = self.exact_timestamp("SnapshotCreationTimestamp")?;
         let (inner, principal) = (self.inner, self.principal);
         let (application, _) = self.flink_application()?;
-        let snapshot = application.snapshots.iter_mut().find(|it| it.name == name).ok_or_else(|| no_snapshot(&name))?;
+        let snapshot = application.snapshot(&name).ok_or_else(|| no_snapshot(&name))?;
         if snapshot.created != created {
             return Err(ServiceError::invalid_argument("SnapshotCreationTimestamp is not this snapshot's".to_owned()));
         }
         if matches!(snapshot.status, SnapshotStatus::Creating | SnapshotStatus::Deleting) {
             return Err(ServiceError::resource_in_use(format!("the snapshot {name} is being made or deleted")));
         }
-        Arc::make_mut(snapshot).status = SnapshotStatus::Deleting;
-        let sequence = snapshot.sequence;
+        let place = snapshot.place();
+        if application.restoring().is_some_and(|restored| restored.place() == place) {
+            return Err(ServiceError::resource_in_use(format!("the snapshot {name} is being restored")));
+        }
+        let deleting = Snapshot { status: SnapshotStatus::Deleting, ..snapshot.as_ref().clone() };
+        application.snapshots.put(deleting);
         let workflow = Workflow::of(inner, application, None, "DeleteApplicationSnapshot", principal);
         inner.spawn(async move {
-            workflow.delete_snapshot(sequence).await;
+            workflow.delete_snapshot(place).await;
         });
         Ok(json!({}))
     }
@@ -483,6 +502,9 @@ impl<'a> Call<'a> {
 
     fn tag(&mut self) -> Answer {
         let added = tags(self.request.get("Tags"))?;
+        if added.is_empty() {
+            return Err(missing("Tags"));
+        }
         let (application, _) = self.by_arn()?;
         let mut all = application.tags.clone();
         all.extend(added);
@@ -494,7 +516,10 @@ impl<'a> Call<'a> {
     }
 
     fn untag(&mut self) -> Answer {
-        let keys = self.request.get("TagKeys").and_then(Value::as_array).cloned().ok_or_else(|| missing("TagKeys"))?;
+        let keys = self.request.get("TagKeys").and_then(Value::as_array).cloned().unwrap_or_default();
+        if keys.is_empty() {
+            return Err(missing("TagKeys"));
+        }
         let (application, _) = self.by_arn()?;
         for key in keys.iter().filter_map(Value::as_str) {
             application.tags.remove(key);
@@ -752,7 +777,8 @@ impl<'a> Call<'a> {
     fn by_arn(&mut self) -> Result<(&mut Application, &mut Log), ServiceError> {
         let arn = self.text("ResourceARN")?;
         let State { applications, log, .. } = &mut *self.state;
-        let application = applications.values_mut().find(|application| application.arn == arn);
+        let name = arn.rsplit_once(":application/").map_or(arn, |(_, name)| name);
+        let application = applications.get_mut(name).filter(|application| application.arn == arn);
         Ok((application.ok_or_else(|| no_application(arn))?, log))
     }
 
@@ -774,10 +800,9 @@ impl<'a> Call<'a> {
         let limit = self.limit()?;
         let below = match self.request.text_of("NextToken") {
             None => u64::MAX,
-            Some(token) => token
-                .strip_prefix("before-")
-                .and_then(|number| number.parse().ok())
-                .ok_or_else(|| ServiceError::invalid_argument("NextToken is not one of this list".to_owned()))?,
+            Some(token) => {
+                token.strip_prefix("before-").and_then(|number| number.parse().ok()).ok_or_else(not_a_token)?
+            }
         };
         let mut entries = entries.filter(|(number, _)| *number < below);
         let page: Vec<_> = entries.by_ref().take(limit).collect();
@@ -847,6 +872,15 @@ impl<'a> Call<'a> {
         }
     }
 
+    /// A timestamp in seconds since 1970 that has to be just what was told, which has no fraction.
+    fn exact_timestamp(&self, field: &str) -> Result<Timestamp, ServiceError> {
+        let fraction = self.request.get(field).and_then(Value::as_f64).map(f64::fract);
+        if fraction.is_some_and(|fraction| fraction != 0.0) {
+            return Err(ServiceError::invalid_argument(format!("{field} is none that was told")));
+        }
+        self.timestamp(field)
+    }
+
     /// A timestamp in seconds since 1970; fractions are dropped, as in what is told.
     fn timestamp(&self, field: &str) -> Result<Timestamp, ServiceError> {
         let value = self.request.get(field).filter(|value| !value.is_null()).ok_or_else(|| missing(field))?;
@@ -886,8 +920,14 @@ impl Lookup for Map<String, Value> {
 
 fn tags(given: Option<&Value>) -> Result<std::collections::BTreeMap<String, String>, ServiceError> {
     let tags = given.and_then(Value::as_array).into_iter().flatten().map(|tag| {
-        let key = tag.get("Key").and_then(Value::as_str).ok_or_else(|| missing("Key"))?;
+        let key = tag.get("Key").and_then(Value::as_str).unwrap_or_default();
         let value = tag.get("Value").and_then(Value::as_str).unwrap_or_default();
+        let is_long = value.chars().count() > 256;
+        if !(1..=128).contains(&key.chars().count()) || is_long || key.starts_with("aws:") {
+            let text =
+                "the Key of a tag has 1 to 128 characters and does not begin with aws:, its Value has at most 256";
+            return Err(ServiceError::invalid_argument(text.to_owned()));
+        }
         Ok((key.to_owned(), value.to_owned()))
     });
     let tags = tags.collect::<Result<std::collections::BTreeMap<_, _>, _>>()?;
@@ -916,6 +956,16 @@ fn no_application(name: &str) -> ServiceError {
 
 fn no_version(id: u64) -> ServiceError {
     ServiceError::not_found(format!("the application has no version {id}"))
+}
+
+fn not_a_token() -> ServiceError {
+    ServiceError::invalid_argument("NextToken is not one of this list".to_owned())
+}
+
+/// The place that a list of snapshots has come to.
+fn place_of(token: &str) -> Option<Place> {
+    let (second, sequence) = token.strip_prefix("before-")?.rsplit_once('-')?;
+    Some(Place { second: second.parse().ok()?, sequence: sequence.parse().ok()? })
 }
 
 fn no_snapshot(name: &str) -> ServiceError {

@@ -8,6 +8,8 @@
 //! | `lose-task-manager` | `{"application": "orders"}` |
 //! | `code?bucket=B&key=K` | the object; answers its version |
 //! | `delete-code?bucket=B&key=K` | none |
+//! | `snapshots` | `{"application": "orders", "snapshots": [{"name": "a", "created": "2026-01-05T08:00:00Z"}]}` |
+//! | `end-execution` | `{"executionArn": "arn:…", "status": "SUCCEEDED", "output": "{}"}` |
 //! | `alarms` | `{"name": "orders-lag", "state": "ALARM"}` |
 //! | `faults` | a [`Fault`] |
 //! | `clear-faults` | none |
@@ -16,12 +18,16 @@
 use std::time::Duration;
 
 use http::StatusCode;
-use serde::Deserialize;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use crate::application::{Application, Log, Status};
+use crate::application::{Application, Log, Status, whole_second};
 use crate::emulator::{Emulator, State, lock};
 use crate::faults::Fault;
+use crate::record::Event;
+use crate::snapshots::{Snapshot, SnapshotStatus};
+use crate::step_functions::ExecutionEnd;
 use crate::wire::{HttpRequest, HttpResponse, Protocol, answer, error_answer};
 use crate::workflow::Workflow;
 
@@ -37,6 +43,70 @@ pub enum ControlError {
     /// The request is not one of these.
     #[error("{0}")]
     Request(String),
+}
+
+/// A snapshot that an application is to have without one having been taken.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PlantedSnapshot {
+    /// Its name, which no other snapshot of the application has.
+    pub name: String,
+    /// When it was created; the fraction of a second is dropped.
+    pub created: Timestamp,
+    /// Version of the application that it is of; the current one if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<u64>,
+    /// Its status.
+    #[serde(default)]
+    pub status: SnapshotStatus,
+    /// Whether the service took it by itself.
+    #[serde(default)]
+    pub automatic: bool,
+}
+
+impl PlantedSnapshot {
+    /// A READY one of the current version that somebody asked for.
+    pub fn new(name: impl Into<String>, created: Timestamp) -> Self {
+        Self { name: name.into(), created, version: None, status: SnapshotStatus::Ready, automatic: false }
+    }
+}
+
+impl Application {
+    fn plant(&mut self, planted: Vec<PlantedSnapshot>, log: &mut Log, now: Timestamp) -> Result<(), ControlError> {
+        let (mut snapshots, mut sequence) = (self.snapshots.clone(), self.sequence);
+        let mut events = Vec::new();
+        for PlantedSnapshot { name, created, version, status, automatic } in planted {
+            let version = version.unwrap_or(self.version);
+            let of = self.versions.get(&version);
+            let of = of.ok_or_else(|| ControlError::Request(format!("the application has no version {version}")))?;
+            if snapshots.named(&name).is_some() {
+                return Err(ControlError::Request(format!("there is a snapshot {name} already")));
+            }
+            sequence += 1;
+            snapshots.put(Snapshot {
+                sequence,
+                name: name.clone(),
+                status,
+                version,
+                runtime: of.runtime.clone(),
+                encryption: of.configuration.get("ApplicationEncryptionConfigurationDescription").cloned(),
+                created: whole_second(created),
+                automatic,
+                job: 0,
+                lineage: Vec::new(),
+                handle: None,
+            });
+            if status == SnapshotStatus::Ready {
+                let application = self.name.clone();
+                events.push(Event::SnapshotTaken { application, snapshot: name, version, job: 0, automatic });
+            }
+        }
+        (self.snapshots, self.sequence) = (snapshots, sequence);
+        for event in events {
+            log.add(now, event);
+        }
+        Ok(())
+    }
 }
 
 impl Emulator {
@@ -61,6 +131,12 @@ impl Emulator {
         })
     }
 
+    /// Lets an application have these snapshots, too, as if they had been taken long ago. They count for quotas, lists and
+    /// deletions, but hold no state: a start from one of them fails. All or none are planted.
+    pub fn plant_snapshots(&self, application: &str, planted: Vec<PlantedSnapshot>) -> Result<(), ControlError> {
+        self.act_on(application, &[], |application, log, now| application.plant(planted, log, now))?
+    }
+
     /// A machine of the application dies.
     pub async fn lose_task_manager(&self, application: &str) -> Result<(), ControlError> {
         self.act_on(application, &[], |_, _, _| ())?;
@@ -69,12 +145,12 @@ impl Emulator {
     }
 
     /// Does something to an application in one of these statuses; none stands for any.
-    fn act_on(
+    fn act_on<T>(
         &self,
         name: &str,
         statuses: &[Status],
-        act: impl FnOnce(&mut Application, &mut Log, jiff::Timestamp),
-    ) -> Result<(), ControlError> {
+        act: impl FnOnce(&mut Application, &mut Log, Timestamp) -> T,
+    ) -> Result<T, ControlError> {
         let mut state = lock(&self.inner().state);
         // Under the lock, so that the record is in order whatever thread gets there first.
         let now = self.clock().now();
@@ -83,9 +159,9 @@ impl Emulator {
         if !statuses.is_empty() && !statuses.contains(&application.status) {
             return Err(ControlError::Status(application.status.name().to_owned()));
         }
-        act(application, log, now);
+        let result = act(application, log, now);
         state.remember(name, now);
-        Ok(())
+        Ok(result)
     }
 
     /// Answers a control call.
@@ -116,6 +192,15 @@ impl Emulator {
             "lose-task-manager" => {
                 let LoseTaskManager { application } = parse(request)?;
                 self.lose_task_manager(&application).await.map(|()| done)
+            }
+            "snapshots" => {
+                let Plant { application, snapshots } = parse(request)?;
+                self.plant_snapshots(&application, snapshots).map(|()| done)
+            }
+            "end-execution" => {
+                let EndExecution { execution_arn, end } = parse(request)?;
+                let ended = self.executions().ended(&execution_arn, end);
+                ended.map(|_| done).map_err(|error| ControlError::Request(error.to_string()))
             }
             "code" => {
                 let (bucket, key) = location(request)?;
@@ -152,6 +237,21 @@ struct Maintenance {
 struct Autoscale {
     application: String,
     parallelism: u32,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Plant {
+    application: String,
+    snapshots: Vec<PlantedSnapshot>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct EndExecution {
+    execution_arn: String,
+    #[serde(flatten)]
+    end: ExecutionEnd,
 }
 
 #[derive(Deserialize)]

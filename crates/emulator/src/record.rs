@@ -77,7 +77,7 @@ pub enum Event {
         snapshot: String,
         /// Version that ran.
         version: u64,
-        /// Number of the job that it was taken of.
+        /// Number of the job that it was taken of; 0 for one that was planted.
         job: u64,
         /// Whether the service took it by itself.
         automatic: bool,

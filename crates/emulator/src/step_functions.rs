@@ -65,10 +65,14 @@ impl ExecutionStatus {
 }
 
 /// How an execution ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "status", rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum ExecutionEnd {
-    /// SUCCEEDED, with this output as JSON text.
-    Succeeded(String),
+    /// SUCCEEDED.
+    Succeeded {
+        /// Its output, as JSON text.
+        output: String,
+    },
     /// FAILED.
     Failed {
         /// Its error's name.
@@ -90,7 +94,7 @@ pub enum ExecutionEnd {
 impl ExecutionEnd {
     fn status(&self) -> ExecutionStatus {
         match self {
-            Self::Succeeded(_) => ExecutionStatus::Succeeded,
+            Self::Succeeded { .. } => ExecutionStatus::Succeeded,
             Self::Failed { .. } => ExecutionStatus::Failed,
             Self::TimedOut => ExecutionStatus::TimedOut,
             Self::Aborted { .. } => ExecutionStatus::Aborted,
@@ -162,7 +166,7 @@ impl Execution {
         };
         data("input", &self.input);
         match &self.ended {
-            Some((_, ExecutionEnd::Succeeded(output))) => data("output", output),
+            Some((_, ExecutionEnd::Succeeded { output })) => data("output", output),
             Some((_, ExecutionEnd::Failed { error, cause } | ExecutionEnd::Aborted { error, cause })) if with_data => {
                 for (field, text) in [("error", error), ("cause", cause)] {
                     if let Some(text) = text {
@@ -282,6 +286,22 @@ impl ExecutionLedger {
             return Err(LedgerError::Ended(execution.status()));
         }
         execution.ended = Some((now, end));
+        Ok(execution.clone())
+    }
+
+    /// Enters that an execution that did not succeed was redriven, and runs again.
+    pub fn redriven(&self, arn: &str) -> Result<Execution, LedgerError> {
+        let mut state = lock(&self.state);
+        let place = state.by_arn.get(arn).copied();
+        let execution = place.and_then(|place| state.executions.get_mut(place));
+        let execution = execution.ok_or_else(|| LedgerError::NoExecution(arn.to_owned()))?;
+        if matches!(execution.status(), ExecutionStatus::Running | ExecutionStatus::Succeeded) {
+            return Err(LedgerError::Refused {
+                code: "ExecutionNotRedrivable".to_owned(),
+                message: format!("the execution is {}", execution.status().name()),
+            });
+        }
+        execution.ended = None;
         Ok(execution.clone())
     }
 

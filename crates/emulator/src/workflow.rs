@@ -15,12 +15,13 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::json;
 
-use crate::application::{Application, Job, Log, OperationStatus, Snapshot, SnapshotStatus, Status};
-use crate::configuration::{self, Restore};
+use crate::application::{Application, Job, Log, OperationStatus, Status};
+use crate::configuration;
 use crate::data_plane::{DataPlaneError, JobState, SnapshotHandle};
 use crate::emulator::{Inner, State, lock};
 use crate::faults::{Effect, Stage};
 use crate::record::{Event, JobStarted, RestoredFrom};
+use crate::snapshots::{Place, Snapshot, SnapshotStatus};
 use crate::timings::Timings;
 
 /// Something that is under way with an application.
@@ -154,10 +155,7 @@ impl Workflow {
         self.cancel_job().await?;
         hang_if(fault.as_ref()).await;
         self.sleep(timings.rollback_start).await;
-        let restored = self.with(|application, _, _| {
-            let target = application.current().and_then(|version| version.rolled_back_to);
-            application.latest_snapshot(target).or_else(|| application.latest_snapshot(None)).cloned()
-        })?;
+        let restored = self.with(|application, _, _| application.snapshot_of_rollback().cloned())?;
         let submitted = match restored {
             Some(snapshot) => self.submit(prepared, fault, Some(snapshot)).await?,
             None => Err("the snapshot to roll back to is gone".to_owned()),
@@ -221,14 +219,14 @@ impl Workflow {
             sessions.retain(|_, session| session.instance != self.instance);
             application.snapshots
         };
-        for handle in snapshots.iter().filter_map(|snapshot| snapshot.handle.as_ref()) {
+        for handle in snapshots.newest_first().filter_map(|snapshot| snapshot.handle.as_ref()) {
             self.inner.config.data_plane.discard_snapshot(handle).await;
         }
         Some(())
     }
 
     /// A snapshot that somebody asked for; it goes on whatever else begins.
-    pub(crate) async fn take_snapshot(self, sequence: u64) -> Option<()> {
+    pub(crate) async fn take_snapshot(self, place: Place) -> Option<()> {
         let fault = self.fault();
         let least = self.timings().snapshot;
         hang_if(fault.as_ref()).await;
@@ -239,15 +237,14 @@ impl Workflow {
             let ((), taken) = tokio::join!(self.sleep(least), self.inner.config.data_plane.snapshot(&self.application));
             taken.ok()
         };
-        self.with_any(|application, log, now| application.end_snapshot(sequence, handle, log, now)).map(|_| ())
+        self.with_any(|application, log, now| application.end_snapshot(place, handle, log, now))?
     }
 
     /// The deletion of a snapshot.
-    pub(crate) async fn delete_snapshot(self, sequence: u64) -> Option<()> {
+    pub(crate) async fn delete_snapshot(self, place: Place) -> Option<()> {
         self.sleep(self.timings().delete).await;
         let snapshot = self.with_any(|application, log, now| {
-            let position = application.snapshots.iter().position(|snapshot| snapshot.sequence == sequence)?;
-            let snapshot = application.snapshots.remove(position);
+            let snapshot = application.snapshots.remove(place)?;
             let (application, snapshot_name) = (application.name.clone(), snapshot.name.clone());
             log.add(now, Event::SnapshotDeleted { application, snapshot: snapshot_name });
             Some(snapshot)
@@ -275,13 +272,13 @@ impl Workflow {
 
     /// Stops the job with an automatic snapshot, or, where snapshots are not enabled, without.
     async fn stop_job(&self, least: Duration) -> Option<Result<(), String>> {
-        let sequence = self.with(|application, log, now| {
+        let place = self.with(|application, log, now| {
             let job = application.job.as_ref()?;
             let version = application.versions.get(&job.version)?;
             let enabled = configuration::snapshots_enabled(&version.configuration);
             enabled.then(|| application.begin_snapshot(log.id(), true, now)).flatten()
         })?;
-        let Some(sequence) = sequence else {
+        let Some(place) = place else {
             self.cancel_job().await?;
             self.sleep(least).await;
             return Some(Ok(()));
@@ -290,12 +287,12 @@ impl Workflow {
             tokio::join!(self.sleep(least), self.inner.config.data_plane.stop_with_snapshot(&self.application));
         self.with(|application, log, now| match stopped {
             Ok(handle) => {
-                application.end_snapshot(sequence, Some(handle), log, now);
+                application.end_snapshot(place, Some(handle), log, now);
                 application.end_job("stoppedWithSnapshot", log, now);
                 Ok(())
             }
             Err(DataPlaneError(error)) => {
-                application.end_snapshot(sequence, None, log, now);
+                application.end_snapshot(place, None, log, now);
                 Err(format!("The application could not be stopped with a snapshot: {error}"))
             }
         })
@@ -310,19 +307,15 @@ impl Workflow {
     /// A snapshot of the job that just ended which no list shows.
     fn unlisted_snapshot(&self, handle: SnapshotHandle) -> Option<Arc<Snapshot>> {
         self.with(|application, log, now| {
-            application.begin_snapshot("maintenance".to_owned(), true, now)?;
-            let mut snapshot = application.snapshots.pop()?;
-            let unlisted = Arc::make_mut(&mut snapshot);
-            unlisted.status = SnapshotStatus::Ready;
-            unlisted.handle = Some(handle);
+            let snapshot = application.snapshot_of_job("maintenance".to_owned(), true, now)?;
             application.end_job("stoppedWithSnapshot", log, now);
-            Some(snapshot)
+            Some(Arc::new(Snapshot { status: SnapshotStatus::Ready, handle: Some(handle), ..snapshot }))
         })?
     }
 
     /// Submits the current version's job with the state that its run configuration asks for, and sees it running.
     async fn submit_and_settle(&self, prepared: Result<(), DataPlaneError>, fault: Option<Effect>) -> Option<()> {
-        let restored = self.with(|application, _, _| restored_snapshot(application))?;
+        let restored = self.with(|application, _, _| application.snapshot_to_restore().map(Option::<&_>::cloned))?;
         let submitted = match restored {
             Ok(snapshot) => self.submit(prepared, fault, snapshot).await?,
             Err(error) => Err(error),
@@ -341,10 +334,12 @@ impl Workflow {
         restored: Option<Arc<Snapshot>>,
     ) -> Option<Result<(), String>> {
         let handle = restored.as_ref().and_then(|snapshot| snapshot.handle.clone());
+        let stateless = restored.as_ref().filter(|snapshot| snapshot.handle.is_none());
+        let stateless = stateless.map(|snapshot| format!("the snapshot {} holds no state", snapshot.name));
         let spec = self.with(|application, _, _| {
             application.current().and_then(|version| application.job_spec(version, handle))
         })?;
-        let started = match (failure(fault.as_ref()), prepared, spec) {
+        let started = match (failure(fault.as_ref()).or(stateless), prepared, spec) {
             (Some(error), _, _) | (None, Err(DataPlaneError(error)), _) => Err(error),
             (None, Ok(()), None) => Err("the application has no code to run".to_owned()),
             (None, Ok(()), Some(spec)) => {
@@ -534,19 +529,6 @@ impl Workflow {
 
 /// What faults and the record call a rollback that the service began by itself.
 pub(crate) const SYSTEM_ROLLBACK: &str = "SystemRollbackApplication";
-
-/// The snapshot that the current version's run configuration asks for; none starts without state.
-fn restored_snapshot(application: &Application) -> Result<Option<Arc<Snapshot>>, String> {
-    let restore = application.current().map(|version| configuration::restore(&version.configuration));
-    match restore.unwrap_or(Ok(Restore::Latest)).map_err(|error| error.message)? {
-        Restore::Latest => Ok(application.latest_snapshot(None).cloned()),
-        Restore::Skip => Ok(None),
-        Restore::Custom(name) => match application.snapshot(&name) {
-            Some(snapshot) if snapshot.status == SnapshotStatus::Ready => Ok(Some(snapshot.clone())),
-            _ => Err(format!("there is no snapshot {name} to restore from")),
-        },
-    }
-}
 
 async fn hang_if(fault: Option<&Effect>) {
     if fault == Some(&Effect::OperationHangs) {

@@ -93,7 +93,7 @@ async fn what_is_told_of_an_execution() {
     let seconds = running.start_date.as_secs_f64();
     assert!((seconds - EPOCH.parse::<Timestamp>().unwrap().as_duration().as_secs_f64()).abs() < 1e-6);
     emulator.clock().sleep(Duration::from_mins(1)).await;
-    ledger.ended(&arn("a"), ExecutionEnd::Succeeded(r#"{"outcome":"Deployed"}"#.to_owned())).unwrap();
+    ledger.ended(&arn("a"), ExecutionEnd::Succeeded { output: r#"{"outcome":"Deployed"}"#.to_owned() }).unwrap();
     let ended = describe("a").send().await.unwrap();
     assert_eq!(
         (ended.status, ended.output.as_deref()),
@@ -144,7 +144,7 @@ async fn lists_are_paged_and_the_newest_comes_first() {
     for number in 0..250 {
         ledger.started("deploy", &format!("e-{number}"), "{}").unwrap();
         if number % 2 == 0 {
-            ledger.ended(&arn(&format!("e-{number}")), ExecutionEnd::Succeeded("{}".to_owned())).unwrap();
+            ledger.ended(&arn(&format!("e-{number}")), ExecutionEnd::Succeeded { output: "{}".to_owned() }).unwrap();
         }
         emulator.clock().sleep(Duration::from_secs(1)).await;
     }
