@@ -122,26 +122,24 @@ impl Surroundings<'_> {
                 {
                     under_way.push(self.boxed(index, iteration));
                 }
-                let mut failed = None;
+                if under_way.is_empty() {
+                    return Poll::Ready(Ok(()));
+                }
                 let before = under_way.len();
-                under_way.retain_mut(|iteration| {
-                    if failed.is_some() {
-                        return true;
-                    }
-                    match iteration.as_mut().poll(context) {
-                        Poll::Pending => true,
-                        Poll::Ready(Ok(())) => false,
-                        Poll::Ready(Err(failure)) => {
-                            failed = Some(failure);
-                            false
-                        }
+                let mut failed = None;
+                under_way.retain_mut(|iteration| match iteration.as_mut().poll(context) {
+                    Poll::Pending => true,
+                    Poll::Ready(Ok(())) => false,
+                    Poll::Ready(Err(failure)) => {
+                        failed.get_or_insert(failure);
+                        false
                     }
                 });
-                match failed {
-                    Some(failure) => return Poll::Ready(Err((failure, under_way.len()))),
-                    None if under_way.is_empty() => return Poll::Ready(Ok(())),
-                    None if under_way.len() == before => return Poll::Pending,
-                    None => {}
+                if let Some(failure) = failed {
+                    return Poll::Ready(Err((failure, under_way.len())));
+                }
+                if under_way.len() == before {
+                    return Poll::Pending;
                 }
             }
         })

@@ -355,7 +355,7 @@ impl<'a> Walk<'a> {
         let input = arguments.remove("Input");
         let name = match text(state, &mut arguments, "Name")? {
             Some(name) => name,
-            None => uuid::Builder::from_random_bytes(self.generator.bytes()).into_uuid().to_string(),
+            None => self.random_name(),
         };
         let machine_arn = text(state, &mut arguments, "StateMachineArn")?.unwrap_or_default();
         self.running.record(2)?;
@@ -372,6 +372,12 @@ impl<'a> Walk<'a> {
         };
         self.running.record(1)?;
         ended
+    }
+
+    /// The name of an execution that is given none: a UUID, and another one for each execution that starts some.
+    fn random_name(&mut self) -> String {
+        let mut generator = Generator::for_execution(self.generator.next(), self.running.arn, 0);
+        uuid::Builder::from_random_bytes(generator.bytes()).into_uuid().to_string()
     }
 
     fn catch(&mut self, state: &State, handlers: &Handlers, failure: Failure, retries: u64) -> Result<Step, Failure> {
