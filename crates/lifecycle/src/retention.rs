@@ -8,6 +8,7 @@
 //! month (UTC) the newest one is kept. FAILED ones of ours are of no use; the age alone keeps them, for whoever wants to
 //! look.
 
+mod report;
 #[cfg(test)]
 mod tests;
 
@@ -23,10 +24,12 @@ use crate::evidence::Snapshot;
 use crate::refusal::Refusal;
 use crate::status::SnapshotStatus;
 
+pub use report::{Failure, NewestReady, PruneNext, PruneReport, Told};
+
 /// Snapshots that an application may have before the service refuses manual ones.
 pub const QUOTA: usize = 1_000;
-/// Snapshots from which on there is a warning.
-pub const QUOTA_WARNING: usize = 900;
+/// Snapshots from which on somebody should know.
+const QUOTA_WARNING: usize = 900;
 /// [`Snapshot::key`] of a snapshot under a key that AWS owns.
 pub const AWS_OWNED_KEY: &str = "AWS_OWNED_KEY";
 
@@ -265,8 +268,10 @@ pub struct Kept {
 /// A snapshot that is to be deleted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Deletion {
-    /// The snapshot; its creation time is known.
+    /// The snapshot.
     pub snapshot: Snapshot,
+    /// When it was created, without which it cannot be deleted.
+    pub created_at: Timestamp,
     /// Why.
     pub reason: DeleteReason,
 }
@@ -286,7 +291,7 @@ pub struct Plan {
 pub struct QuotaWarning {
     /// Snapshots that there are.
     pub snapshots: usize,
-    /// Snapshots that there may be.
+    /// Snapshots that there may be before the service refuses manual ones.
     pub quota: usize,
 }
 
@@ -294,13 +299,6 @@ impl QuotaWarning {
     /// A warning, if so many snapshots deserve one.
     pub fn of(snapshots: usize) -> Option<Self> {
         (snapshots >= QUOTA_WARNING).then_some(Self { snapshots, quota: QUOTA })
-    }
-}
-
-impl std::fmt::Display for QuotaWarning {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { snapshots, quota } = self;
-        write!(formatter, "{snapshots} snapshots of {quota}; the service refuses manual ones beyond that")
     }
 }
 
@@ -322,15 +320,16 @@ pub fn plan(retention: &Retention, snapshots: &[Snapshot], protections: &Protect
     for snapshot in sorted {
         let mut reasons = protected.reasons(snapshot);
         reasons.extend(rules.reasons(snapshot));
-        if reasons.is_empty() {
-            let reason = match (&retention.sweep, &snapshot.status) {
-                (Some(_), _) => DeleteReason::Swept,
-                (None, SnapshotStatus::Failed) => DeleteReason::Failed,
-                (None, _) => DeleteReason::NoRule,
-            };
-            plan.delete.push(Deletion { snapshot: snapshot.clone(), reason });
-        } else {
-            plan.keep.push(Kept { snapshot: snapshot.clone(), reasons });
+        match snapshot.created_at.filter(|_| reasons.is_empty()) {
+            Some(created_at) => {
+                let reason = match (&retention.sweep, &snapshot.status) {
+                    (Some(_), _) => DeleteReason::Swept,
+                    (None, SnapshotStatus::Failed) => DeleteReason::Failed,
+                    (None, _) => DeleteReason::NoRule,
+                };
+                plan.delete.push(Deletion { snapshot: snapshot.clone(), created_at, reason });
+            }
+            None => plan.keep.push(Kept { snapshot: snapshot.clone(), reasons }),
         }
     }
     plan
@@ -339,16 +338,20 @@ pub fn plan(retention: &Retention, snapshots: &[Snapshot], protections: &Protect
 impl Plan {
     /// Makes room for `wanted` new snapshots within the quota: where the plan's own deletions do not suffice, snapshots
     /// that only an age or the ladder keeps go too, oldest first. A protection never gives way, nor does `keepNewest`.
-    /// Returns how many are still too many.
+    /// Those that are being deleted already make room, too. Returns how many are still too many.
     pub fn make_room(&mut self, wanted: usize) -> usize {
-        let mut excess = (self.keep.len() + wanted).saturating_sub(QUOTA);
+        let stays = self.keep.iter().filter(|kept| kept.snapshot.status != SnapshotStatus::Deleting).count();
+        let mut excess = (stays + wanted).saturating_sub(QUOTA);
         let keep = std::mem::take(&mut self.keep);
         for kept in keep {
-            if excess > 0 && kept.reasons.iter().all(|reason| reason.gives_way()) {
-                self.delete.push(Deletion { snapshot: kept.snapshot, reason: DeleteReason::MadeRoom });
-                excess -= 1;
-            } else {
-                self.keep.push(kept);
+            let gives_way = excess > 0 && kept.reasons.iter().all(|reason| reason.gives_way());
+            match kept.snapshot.created_at.filter(|_| gives_way) {
+                Some(created_at) => {
+                    let reason = DeleteReason::MadeRoom;
+                    self.delete.push(Deletion { snapshot: kept.snapshot, created_at, reason });
+                    excess -= 1;
+                }
+                None => self.keep.push(kept),
             }
         }
         self.delete.sort_by(|one, other| age_order(&one.snapshot).cmp(&age_order(&other.snapshot)));

@@ -1,0 +1,96 @@
+//! Deletes what was decided to go, some at a time, as far as the Lambda's time goes.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use handler::Error;
+use jiff::Timestamp;
+use lifecycle::retention::{Deletion, PruneReport};
+use managed_flink::ErrorKind;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep};
+
+use crate::Pruner;
+
+/// Calls in flight. The service publishes no rate, and the account's other users need some of it, too.
+const IN_FLIGHT: usize = 4;
+/// After so long no deletion is begun: one that is may take 25 s, and the Lambda has 90.
+const TIME: Duration = Duration::from_secs(55);
+/// After so many deletions it is asked again whether a deployment is under way.
+const ASK_AGAIN: usize = 100;
+/// How often the deletion of a snapshot is tried that fails in a way that passes. Each try is three calls already.
+const MOST_TRIES: u32 = 3;
+/// After so many such failures in a row the service is left in peace.
+const MOST_TROUBLES: u32 = 10;
+/// Wait after each of these failures, times their number in a row.
+const PAUSE: Duration = Duration::from_secs(1);
+/// Wait until the next step after the last of them.
+const PEACE_SECONDS: u32 = 30;
+/// Wait until the next step where nothing speaks against going on.
+const NO_WAIT_SECONDS: u32 = 1;
+
+/// Deletes oldest first, and notes in the report what came of it. One that fails does not stop the others, unless none of
+/// them would do better.
+pub(crate) async fn delete(
+    pruner: &Pruner,
+    report: &mut PruneReport,
+    deletions: Vec<Deletion>,
+    now: Timestamp,
+    began: Instant,
+) -> Result<(), Error> {
+    let deleted_before = report.deleted;
+    let mut queue: VecDeque<(Deletion, u32)> = deletions.into_iter().map(|deletion| (deletion, 1)).collect();
+    let mut tasks = JoinSet::new();
+    let mut begun = 0_usize;
+    let mut troubles = 0;
+    let mut last_trouble = None;
+    loop {
+        let is_over = began.elapsed() >= TIME || troubles >= MOST_TROUBLES || report.deployment.is_some();
+        while !is_over && tasks.len() < IN_FLIGHT {
+            let Some((deletion, tries)) = queue.pop_front() else { break };
+            let (flink, name) = (pruner.flink.clone(), report.application.clone());
+            tasks.spawn(async move {
+                let result = flink.delete_snapshot(&name, &deletion.snapshot.name, deletion.created_at).await;
+                (deletion, tries, result)
+            });
+            begun += 1;
+            if begun.is_multiple_of(ASK_AGAIN) {
+                report.deployment = pruner.turns.holder(&report.application, now).await?;
+                break;
+            }
+        }
+        let Some(joined) = tasks.join_next().await else { break };
+        let (deletion, tries, result) = joined.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
+        match result {
+            Err(error) if error.kind() == ErrorKind::AccessDenied => return Err(error.into()),
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                if error.is_retryable() && tries < MOST_TRIES {
+                    queue.push_back((deletion, tries + 1));
+                } else {
+                    report.fail(&deletion, &error.to_string());
+                }
+                if error.is_retryable() {
+                    troubles += 1;
+                    last_trouble = Some(error);
+                    sleep(PAUSE * troubles).await;
+                }
+            }
+            // One that is gone already is as good as deleted.
+            Ok(()) | Err(_) => {
+                troubles = 0;
+                report.delete(&deletion);
+            }
+        }
+    }
+    let has_deleted = report.deleted > deleted_before;
+    match last_trouble {
+        // The state machine waits longer before it tries again.
+        Some(error) if troubles >= MOST_TROUBLES && !has_deleted => Err(error.into()),
+        _ => {
+            if !queue.is_empty() && has_deleted && report.deployment.is_none() {
+                report.go_on(if troubles > 0 { PEACE_SECONDS } else { NO_WAIT_SECONDS });
+            }
+            Ok(())
+        }
+    }
+}
