@@ -1,5 +1,9 @@
 //! Tells what came of a deployment: people through an SNS topic, machines through an `EventBridge` bus. Where neither is
 //! configured, the log line is all. A deployment that a failed step has cut short has no report yet; it gets one here.
+//! It tells of runs of snapshots too.
+
+mod handed;
+mod snapshots;
 
 use aws_sdk_eventbridge::types::PutEventsRequestEntry;
 use aws_sdk_sns::error::ProvideErrorMetadata;
@@ -10,6 +14,9 @@ use lifecycle::report::{Outcome, Report};
 use lifecycle::verdict::Reason;
 use serde::Deserialize;
 use serde_json::Value;
+
+pub use handed::{Told, tell_of};
+pub use snapshots::{SNAPSHOTS_EVENT_TYPE, SnapshotsEvent, tell_of_snapshots};
 
 /// `Source` of the events on the bus.
 pub const EVENT_SOURCE: &str = "managed-flink.deployments";
@@ -49,26 +56,36 @@ pub struct News<'news> {
 impl Notifier {
     /// Tells it wherever something is configured.
     pub async fn tell(&self, news: &News<'_>) -> Result<(), Error> {
-        if let Some((sns, topic)) = &self.topic {
-            let sent = sns.publish().topic_arn(topic).subject(subject(news.subject)).message(news.text).send().await;
-            sent.map_err(|error| failed("SNS", error.code()))?;
-        }
-        if let Some((events, bus)) = &self.bus {
-            let entry = PutEventsRequestEntry::builder().event_bus_name(bus).source(EVENT_SOURCE);
-            let entry = entry.detail_type(news.detail_type).detail(news.detail).build();
-            let sent = events.put_events().entries(entry).send().await;
-            let sent = sent.map_err(|error| failed("EventBridge", error.code()))?;
-            if sent.failed_entry_count() > 0 {
-                return Err(failed("EventBridge", sent.entries().first().and_then(|entry| entry.error_code())));
-            }
+        self.write(news.subject, news.text).await?;
+        self.put(news.detail_type, news.detail).await
+    }
+
+    /// Writes to people, where a topic is configured.
+    async fn write(&self, about: &str, text: &str) -> Result<(), Error> {
+        let Some((sns, topic)) = &self.topic else { return Ok(()) };
+        let sent = sns.publish().topic_arn(topic).subject(subject(about)).message(text).send().await;
+        sent.map(|_| ()).map_err(|error| failed("SNS", error.code()))
+    }
+
+    /// Puts an event for machines, where a bus is configured.
+    async fn put(&self, detail_type: &str, detail: &str) -> Result<(), Error> {
+        let Some((events, bus)) = &self.bus else { return Ok(()) };
+        let entry = PutEventsRequestEntry::builder().event_bus_name(bus).source(EVENT_SOURCE);
+        let entry = entry.detail_type(detail_type).detail(detail).build();
+        let sent = events.put_events().entries(entry).send().await;
+        let sent = sent.map_err(|error| failed("EventBridge", error.code()))?;
+        if sent.failed_entry_count() > 0 {
+            return Err(failed("EventBridge", sent.entries().first().and_then(|entry| entry.error_code())));
         }
         Ok(())
     }
 }
 
-/// A subject as SNS takes it: less than 100 characters, none of which is a control character.
+/// A subject as SNS takes it: less than 100 characters, none of which is a control character. Of other characters than
+/// those of ASCII the service's documentation has said both that they are refused and that they are taken.
 fn subject(text: &str) -> String {
-    text.chars().take(99).map(|character| if character.is_control() { '?' } else { character }).collect()
+    let plain = |character: char| if matches!(character, ' '..='~') { character } else { '?' };
+    text.chars().take(99).map(plain).collect()
 }
 
 /// The event of this step: the deployment, or what is left of it where its first step failed.

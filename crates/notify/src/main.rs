@@ -7,7 +7,7 @@ use notify::Notifier;
 async fn main() -> Result<(), StartError> {
     let environment = Environment::read();
     run(&environment, Notifier::new(&sdk_config().await, &environment), async |notifier, event| {
-        notify::notify(notifier, event).await
+        notify::tell_of(notifier, event).await
     })
     .await
 }
