@@ -107,11 +107,23 @@ pub enum StartError {
     #[error("InvalidExecutionInput: {0} bytes of input are more than {DATA_BYTES}")]
     InvalidExecutionInput(usize),
     /// An execution of this ARN is in the record, running or ended.
-    #[error("ExecutionAlreadyExists: {0}")]
+    #[error("ExecutionAlreadyExists: {0} is running or has ended")]
     ExecutionAlreadyExists(String),
     /// The history is too long for the execution to be redriven.
     #[error("ExecutionNotRedrivable: the history has {0} of {HISTORY_EVENTS} events")]
     ExecutionNotRedrivable(u64),
+}
+
+impl StartError {
+    /// The error's code in the service's API, without `Exception`.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::InvalidName(_) => "InvalidName",
+            Self::InvalidExecutionInput(_) => "InvalidExecutionInput",
+            Self::ExecutionAlreadyExists(_) => "ExecutionAlreadyExists",
+            Self::ExecutionNotRedrivable(_) => "ExecutionNotRedrivable",
+        }
+    }
 }
 
 /// An execution that has ended.

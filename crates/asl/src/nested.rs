@@ -8,7 +8,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 
 use crate::definition::StateMachine;
-use crate::engine::{DATA_BYTES, Engine, ExecutionInput, StartError, Status};
+use crate::engine::{Engine, ExecutionInput, Status};
 use crate::executions::Execution;
 use crate::failure::{Failure, TASK_FAILED};
 
@@ -51,14 +51,12 @@ impl Engine {
         let input = match input {
             None | Some(Value::Null) => json!({}),
             // The API's own input is text, and a string is taken for that.
-            Some(Value::String(text)) => serde_json::from_str(&text).map_err(|error| {
-                let message = format!("Invalid State Machine Execution Input: '{error}'");
-                refusal("InvalidExecutionInput", &message)
-            })?,
+            Some(Value::String(text)) => serde_json::from_str(&text)
+                .map_err(|error| refusal("InvalidExecutionInput", &format!("The input is not JSON: {error}")))?,
             Some(input) => input,
         };
         let Some(Startable { machine, engine }) = self.machines.find(state_machine_arn, &name) else {
-            let message = format!("State Machine Does Not Exist: '{state_machine_arn}'");
+            let message = format!("StateMachineDoesNotExist: {state_machine_arn}");
             return Err(refusal("StateMachineDoesNotExist", &message));
         };
         let engine = engine.map_or_else(|| self.clone(), |engine| engine.with_executions(self.executions.clone()));
@@ -68,17 +66,8 @@ impl Engine {
         if running.is_some_and(|running| *running.input == input) {
             return Ok(Box::pin(async move { executions.ended(&arn).await }));
         }
-        let started = engine.begin(&machine, ExecutionInput { name, input }).map_err(|error| match error {
-            StartError::InvalidName(name) => refusal("InvalidName", &format!("Invalid Name: '{name}'")),
-            StartError::InvalidExecutionInput(bytes) => {
-                let message = format!("Invalid State Machine Execution Input: {bytes} bytes of {DATA_BYTES}");
-                refusal("InvalidExecutionInput", &message)
-            }
-            StartError::ExecutionAlreadyExists(arn) => {
-                refusal("ExecutionAlreadyExists", &format!("Execution Already Exists: '{arn}'"))
-            }
-            StartError::ExecutionNotRedrivable(_) => refusal("ExecutionNotRedrivable", &error.to_string()),
-        })?;
+        let started = engine.begin(&machine, ExecutionInput { name, input });
+        let started = started.map_err(|error| refusal(error.code(), &error.to_string()))?;
         Ok(Box::pin(async move {
             engine.go(&machine, started, std::future::pending()).await;
             executions.describe(&arn)

@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use clock::Clock;
 use serde_json::{Value, json};
 
-use super::support::{Answer, Harness, definition, machine, map, parse, pass, task};
-use crate::{DATA_BYTES, ExecutionInput, HISTORY_EVENTS, StateKind, Status, Stop};
+use super::support::{Answer, Harness, START, definition, machine, map, parse, pass, task};
+use crate::{DATA_BYTES, Engine, ExecutionInput, HISTORY_EVENTS, StateKind, Status, Stop};
 
 /// A Wait of as many seconds as the item says, at the end, whose output is the item's index.
 fn wait() -> Value {
@@ -326,6 +327,30 @@ async fn a_seed_repeats_the_whole_trace() {
     assert_ne!(first, trace(8).await);
     let drawn: BTreeSet<&str> = first.iter().filter_map(|line| Some(line.split_once("exit P ")?.1)).collect();
     assert_eq!(drawn.len(), 20);
+}
+
+/// A fast clock waits for all who sleep by it, so that it stands still if one of the iterations is forgotten.
+#[tokio::test(start_paused = true)]
+async fn a_fast_clock_is_not_held_up_by_iterations() {
+    let clock = Clock::starting_at(START, 600);
+    let harness = Harness::new(vec![]);
+    let engine = Engine::new(clock.clone(), harness.script.clone(), harness.journal.clone(), 1);
+    let retry = json!([{ "ErrorEquals": ["Mine"], "MaxAttempts": 2, "IntervalSeconds": 60 }]);
+    let states = json!({
+        "W": { "Type": "Wait", "Seconds": "{% $states.input %}", "Next": "C" },
+        "C": {
+            "Type": "Choice", "Default": "F",
+            "Choices": [{ "Condition": "{% $states.context.State.EnteredTime > '2023-11-14T22:30' %}", "Next": "E" }],
+        },
+        "E": { "Type": "Succeed" },
+        "F": { "Type": "Fail", "Error": "Mine" },
+    });
+    let fields = json!({ "MaxConcurrency": 3, "Retry": retry });
+    let execution = ExecutionInput { name: "test".to_owned(), input: json!(vec![600; 6]) };
+    let result = engine.run(&machine(json!({ "M": map(fields, states) })), execution).await.unwrap();
+    assert_eq!(result.status, Status::Succeeded, "{result:?}");
+    // Ten minutes until the first attempt fails, at 22:23, one more, and twice ten of the second.
+    assert!((clock.now().duration_since(START).as_secs_f64() - 1_860.0).abs() < 5.0, "{}", clock.now());
 }
 
 #[tokio::test(start_paused = true)]

@@ -171,10 +171,14 @@ async fn only_states_task_failed_catches_the_failure_of_a_child() {
 async fn calls_that_the_service_refuses() {
     let unknown = "arn:aws:states:us-east-1:123456789012:stateMachine:nobody";
     let table = [
-        (json!({ "StateMachineArn": unknown }), "StateMachineDoesNotExist", "State Machine Does Not Exist: '"),
-        (json!({ "Name": "a b" }), "InvalidName", "Invalid Name: 'a b'"),
-        (json!({ "Input": "not JSON" }), "InvalidExecutionInput", "Invalid State Machine Execution Input: '"),
-        (json!({ "Name": "taken" }), "ExecutionAlreadyExists", "Execution Already Exists: 'arn:aws:states:us-east-1:"),
+        (
+            json!({ "StateMachineArn": unknown }),
+            "StateMachineDoesNotExist",
+            "StateMachineDoesNotExist: arn:aws:states:",
+        ),
+        (json!({ "Name": "a b" }), "InvalidName", "InvalidName: \"a b\""),
+        (json!({ "Input": "not JSON" }), "InvalidExecutionInput", "The input is not JSON: "),
+        (json!({ "Name": "taken" }), "ExecutionAlreadyExists", "ExecutionAlreadyExists: arn:aws:states:"),
     ];
     for (arguments, code, cause) in table {
         let harness = harness(definition(json!({ "S": { "Type": "Succeed" } })));
