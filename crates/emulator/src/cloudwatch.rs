@@ -5,7 +5,7 @@
 //! service's are. One [`CloudWatch`] belongs to each emulator, which spawns [`CloudWatch::run`] once, hands over the requests
 //! of CloudWatch's three protocols, and `POST /_emulator/alarms`.
 
-mod codec;
+pub(crate) mod codec;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

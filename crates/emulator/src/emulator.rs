@@ -14,12 +14,12 @@ use tokio::task::{AbortHandle, JoinSet};
 
 use crate::application::{Application, Log};
 use crate::calls::{Answer, Fetched, Wanted, is_mutating};
-use crate::cloudwatch::{CloudWatch, Publication};
+use crate::cloudwatch::{CloudWatch, Publication, codec};
 use crate::code::CodeStore;
 use crate::configuration;
 use crate::data_plane::DataPlane;
 use crate::dynamodb::{DynamoDb, Table};
-use crate::faults::{Effect, Fault, Faults, Loss, Stage};
+use crate::faults::{Effect, Fault, Faults, Loss, Stage, Who};
 use crate::in_process::Unreachable;
 use crate::logs::{Delivery, Logs};
 use crate::presigned::Session;
@@ -269,9 +269,9 @@ impl Emulator {
     /// Answers a request of any protocol, and writes it down.
     pub async fn handle(&self, request: HttpRequest) -> HttpResponse {
         let identified = wire::identify(&request);
-        let body = serde_json::from_slice::<Value>(request.body()).unwrap_or_default();
+        let body = codec::decode(identified.protocol, request.body()).unwrap_or_default();
         let arrival = self.arrive(&identified, &request, &body);
-        let refusal = refusal(&identified, arrival.effect.as_ref());
+        let refusal = refusal(&identified, &arrival);
         let refused = refusal.is_some();
         let mut response = match refusal {
             Some(response) => response,
@@ -309,7 +309,8 @@ impl Emulator {
             None => (application_name(body), wire::principal(request.headers())),
         };
         let name = identified.fault_name();
-        let effect = state.faults.effect(Stage::Call, &name, application.as_deref(), now);
+        let who = Who { application: application.as_deref(), principal: principal.as_deref() };
+        let effect = state.faults.effect(Stage::Call, &name, who, now);
         let before = state.status_and_version(application.as_deref());
         let call = Call {
             service: identified.service.name().to_owned(),
@@ -324,9 +325,23 @@ impl Emulator {
             before,
             after: None,
         };
+        let denial = matches!(effect, Some(Effect::AccessDenied)).then(|| self.denial(&call));
         let entry = state.log.entries.len();
         state.log.add(now, Event::Call(call));
-        Arrival { entry, application, effect }
+        Arrival { entry, application, effect, denial }
+    }
+
+    /// What a call is told that is not permitted.
+    fn denial(&self, call: &Call) -> String {
+        let EmulatorConfig { region, account, .. } = &self.inner().config;
+        let user = call.principal.as_deref().unwrap_or("anonymous");
+        let action = call.iam_action().unwrap_or_else(|| call.operation.clone());
+        let resources = call.resources(region, account);
+        let resource = resources.first().map_or("*", String::as_str);
+        format!(
+            "User: arn:aws:iam::{account}:user/{user} is not authorized to perform: {action} on resource: {resource} \
+             because no identity-based policy allows the {action} action"
+        )
     }
 
     /// Writes down how a call was answered.
@@ -503,6 +518,8 @@ struct Arrival {
     entry: usize,
     application: Option<String>,
     effect: Option<Effect>,
+    /// What it is told, if it is not permitted.
+    denial: Option<String>,
 }
 
 /// How old what a read tells is to be.
@@ -514,9 +531,19 @@ fn stale(effect: Option<&Effect>) -> Option<Duration> {
 }
 
 /// The answer of a call that a fault keeps from being done.
-fn refusal(identified: &Identified, effect: Option<&Effect>) -> Option<HttpResponse> {
+fn refusal(identified: &Identified, arrival: &Arrival) -> Option<HttpResponse> {
     let protocol = identified.protocol;
-    match effect? {
+    match arrival.effect.as_ref()? {
+        Effect::AccessDenied => {
+            let (status, code) = match identified.service {
+                Service::CloudWatch => (403, "AccessDenied"),
+                Service::Sns => (403, "AuthorizationError"),
+                Service::Flink | Service::Emulator | Service::Unknown => (403, "Forbidden"),
+                _ => (400, "AccessDeniedException"),
+            };
+            let message = arrival.denial.as_deref().unwrap_or_default();
+            Some(wire::error_answer(protocol, status, code, message))
+        }
         Effect::Error { code, status, message } => Some(wire::error_answer(protocol, *status, code, message)),
         Effect::Throttle => Some(wire::error_answer(protocol, 400, "ThrottlingException", "Rate exceeded")),
         Effect::Unreachable => Some(connection_reset()),

@@ -18,6 +18,9 @@ pub struct Fault {
     /// Name of the application that it is limited to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub application: Option<String>,
+    /// Access key id of the caller that it is limited to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub principal: Option<String>,
     /// Which of the matching calls it meets.
     #[serde(default)]
     pub occurrences: Occurrences,
@@ -28,13 +31,26 @@ pub struct Fault {
 impl Fault {
     /// A fault that meets every call of `operation`, of any application.
     pub fn new(operation: impl Into<String>, effect: Effect) -> Self {
-        Self { operation: operation.into(), application: None, occurrences: Occurrences::Always, effect }
+        Self {
+            operation: operation.into(),
+            application: None,
+            principal: None,
+            occurrences: Occurrences::Always,
+            effect,
+        }
     }
 
     /// The same, for one application only.
     #[must_use]
     pub fn of(mut self, application: impl Into<String>) -> Self {
         self.application = Some(application.into());
+        self
+    }
+
+    /// The same, for one caller only.
+    #[must_use]
+    pub fn by(mut self, principal: impl Into<String>) -> Self {
+        self.principal = Some(principal.into());
         self
     }
 
@@ -83,6 +99,9 @@ pub enum Effect {
         /// Text.
         message: String,
     },
+    /// The call is refused, since the caller lacks the permission; the answer names the action and the resource, as the
+    /// service's does. Nothing is done.
+    AccessDenied,
     /// The call is refused as one too many: `ThrottlingException`, HTTP 400. Nothing is done.
     Throttle,
     /// The call is answered this much later; it is done at once.
@@ -135,6 +154,15 @@ pub(crate) enum Stage {
     Operation,
 }
 
+/// Whom a call or an operation concerns.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Who<'a> {
+    /// Name of the application.
+    pub(crate) application: Option<&'a str>,
+    /// Access key id of the caller.
+    pub(crate) principal: Option<&'a str>,
+}
+
 /// The injected faults with how often each was met.
 #[derive(Debug)]
 pub(crate) struct Faults {
@@ -156,19 +184,14 @@ impl Faults {
     }
 
     /// The effect on this call or operation, if any. Every fault that matches counts the occurrence.
-    pub(crate) fn effect(
-        &mut self,
-        stage: Stage,
-        operation: &str,
-        application: Option<&str>,
-        now: Timestamp,
-    ) -> Option<Effect> {
+    pub(crate) fn effect(&mut self, stage: Stage, operation: &str, who: Who<'_>, now: Timestamp) -> Option<Effect> {
         let random = &mut self.random;
         let mut found = None;
         for (fault, met) in &mut self.injected {
             let stage_matches = fault.effect.acts_on_operations() == (stage == Stage::Operation);
-            let application_matches = fault.application.is_none() || fault.application.as_deref() == application;
-            if !stage_matches || !application_matches || !names(&fault.operation, operation) {
+            let is_for = |limit: &Option<String>, it: Option<&str>| limit.is_none() || limit.as_deref() == it;
+            let who_matches = is_for(&fault.application, who.application) && is_for(&fault.principal, who.principal);
+            if !stage_matches || !who_matches || !names(&fault.operation, operation) {
                 continue;
             }
             *met += 1;
@@ -224,7 +247,7 @@ mod tests {
         (0..calls)
             .map(|second| {
                 let now = Timestamp::from_second(i64::try_from(second).unwrap()).unwrap();
-                faults.effect(Stage::Call, "StopApplication", Some("orders"), now).is_some()
+                faults.effect(Stage::Call, "StopApplication", Who::default(), now).is_some()
             })
             .collect()
     }
@@ -279,20 +302,24 @@ mod tests {
         let mut faults = Faults::new(0);
         faults.inject(Fault::new("*", Effect::Throttle).on(Occurrences::First(1)));
         faults.inject(Fault::new("StopApplication", Effect::Unreachable).on(Occurrences::Nth(2)));
-        let mut next = || faults.effect(Stage::Call, "StopApplication", None, Timestamp::UNIX_EPOCH);
+        let mut next = || faults.effect(Stage::Call, "StopApplication", Who::default(), Timestamp::UNIX_EPOCH);
         assert_eq!(next(), Some(Effect::Throttle));
         assert_eq!(next(), Some(Effect::Unreachable));
         assert_eq!(next(), None);
     }
 
     #[test]
-    fn another_application_or_stage_is_not_met() {
+    fn another_application_caller_or_stage_is_not_met() {
         let mut faults = Faults::new(0);
         faults.inject(Fault::new("UpdateApplication", Effect::OperationHangs).of("orders"));
-        let mut at =
-            |stage, application| faults.effect(stage, "UpdateApplication", Some(application), Timestamp::UNIX_EPOCH);
-        assert_eq!(at(Stage::Call, "orders"), None);
-        assert_eq!(at(Stage::Operation, "payments"), None);
-        assert_eq!(at(Stage::Operation, "orders"), Some(Effect::OperationHangs));
+        faults.inject(Fault::new("UpdateApplication", Effect::AccessDenied).by("AKIDSECOND"));
+        let mut at = |stage, application, principal| {
+            let who = Who { application: Some(application), principal: Some(principal) };
+            faults.effect(stage, "UpdateApplication", who, Timestamp::UNIX_EPOCH)
+        };
+        assert_eq!(at(Stage::Call, "orders", "AKIDFIRST"), None);
+        assert_eq!(at(Stage::Call, "orders", "AKIDSECOND"), Some(Effect::AccessDenied));
+        assert_eq!(at(Stage::Operation, "payments", "AKIDSECOND"), None);
+        assert_eq!(at(Stage::Operation, "orders", "AKIDFIRST"), Some(Effect::OperationHangs));
     }
 }

@@ -8,6 +8,7 @@
 
 #![expect(clippy::doc_markdown, reason = "CloudWatch, EventBridge and TaskManager are names, not code")]
 
+pub mod access;
 pub mod cloudwatch;
 pub mod code;
 pub mod data_plane;
@@ -35,6 +36,7 @@ mod temporary;
 mod wire;
 mod workflow;
 
+pub use access::Access;
 pub use code::CodeStore;
 pub use control::{ControlError, PlantedSnapshot};
 pub use emulator::{ApplicationView, Emulator, EmulatorConfig, TOKEN_MARKER};

@@ -19,7 +19,7 @@ use crate::application::{Application, Job, Log, OperationStatus, Status};
 use crate::configuration;
 use crate::data_plane::{DataPlaneError, JobState, SnapshotHandle};
 use crate::emulator::{Inner, State, lock};
-use crate::faults::{Effect, Stage};
+use crate::faults::{Effect, Stage, Who};
 use crate::record::{Event, JobStarted, RestoredFrom};
 use crate::snapshots::{Place, Snapshot, SnapshotStatus};
 use crate::timings::Timings;
@@ -511,7 +511,8 @@ impl Workflow {
     fn fault(&self) -> Option<Effect> {
         let now = self.now();
         let mut state = lock(&self.inner.state);
-        state.faults.effect(Stage::Operation, self.cause, Some(&self.application), now)
+        let who = Who { application: Some(&self.application), principal: self.principal.as_deref() };
+        state.faults.effect(Stage::Operation, self.cause, who, now)
     }
 
     fn timings(&self) -> Timings {

@@ -1,5 +1,6 @@
 //! Many snapshots, and many applications, through the real SDK, in virtual time: lists by pages, deletions, what may not be
 //! deleted, snapshots that were planted, and tags.
+#![expect(clippy::unwrap_used, reason = "a test's helpers")]
 
 mod support;
 

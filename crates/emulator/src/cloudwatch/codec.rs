@@ -29,8 +29,8 @@ impl Out {
     }
 }
 
-/// The request's members; none if the body is not of the protocol. Times stay what the protocol writes: see [`time`].
-pub(super) fn decode(protocol: Protocol, body: &[u8]) -> Option<Value> {
+/// The members of a request of any service; none if the body is not of the protocol. Times stay what the protocol writes: see [`time`].
+pub(crate) fn decode(protocol: Protocol, body: &[u8]) -> Option<Value> {
     match protocol {
         Protocol::Cbor if body.is_empty() => Some(json!({})),
         Protocol::Cbor => from_cbor(&ciborium::from_reader::<Cbor, _>(body).ok()?),
