@@ -11,11 +11,12 @@ mod twice;
 
 use emulator::simulated::{Behaviour, JobFault, RestartDelay};
 use emulator::{Effect, Fault, Loss, Occurrences};
+use jiff::SignedDuration;
 use lifecycle::report::Outcome;
 use serde_json::{Value, json};
 
 use crate::scenario::{Crash, CrashKind, Happening, Planned, Scenario};
-use crate::world::App;
+use crate::world::{App, BUCKET, noon};
 
 /// All scenarios, in the order in which they are listed.
 pub fn catalogue() -> Vec<Scenario> {
@@ -96,6 +97,13 @@ impl Planned {
         }
         self.input[name] = value;
         self
+    }
+
+    /// The same as start-deployment asks for it: an upload of this key, so many seconds after noon.
+    fn uploaded(self, key: &str, sequencer: &str, second: i64) -> Self {
+        let at = noon().saturating_add(SignedDuration::from_secs(second)).unwrap_or_default();
+        let upload = json!({ "bucket": BUCKET, "key": key, "versionId": sequencer, "sequencer": sequencer, "at": at });
+        self.with("upload", upload)
     }
 
     fn crashing(mut self, function: &'static str, call: u32, how: CrashKind) -> Self {

@@ -21,7 +21,8 @@
 //!    from. *Unseen:* starts by the service (system rollback, maintenance, autoscaling) are not the execution's, and
 //!    are not judged.
 //! 3. **The ladder.** At most one rollback, one stop (by force), one update beside the change, one start beside the
-//!    change's; no rollback once the service has rolled the change back; no other mutating call whatever.
+//!    change's; no rollback once the service has rolled the change back; no other mutating call whatever. A request may
+//!    ask for a stop of its own, gracefully or by force, which comes before everything else.
 //! 4. **Unreadable is not healthy.** Deployed, `RolledBack` and Restored claim a verified application: after its last
 //!    act the execution looked at the application and was shown its own version; there Flink's `/jobs/overview` was
 //!    answered for the job that runs that version, and restarts were readable (Flink's metrics or `CloudWatch`); that
@@ -38,8 +39,8 @@
 //! 8. **Secrets.** No property value, token or presigned URL is in any text of the execution or in what it sent to
 //!    SNS and `EventBridge`, plainly or escaped as JSON once or twice. *Unseen:* other encodings; values under four
 //!    characters.
-//! 9. **One at a time, the newest wins.** Once another execution has acted, one that acted before does not act again;
-//!    once a newer execution has updated, an older one does not act. *Unseen:* a start or stop may have been sent in
+//! 9. **One at a time, the newest wins.** From its first act to its end an execution is alone: no other acts. Once a
+//!    newer execution has updated, an older one does not act. *Unseen:* a start or stop may have been sent in
 //!    rule 1's window and is judged by what was known at its look.
 
 mod history;
@@ -108,7 +109,7 @@ pub struct Violation {
 type Assertion = fn(&Case<'_>) -> Vec<String>;
 
 /// The assertions, with the rule that each belongs to.
-const ASSERTIONS: [(u8, Assertion); 23] = [
+const ASSERTIONS: [(u8, Assertion); 24] = [
     (1, acts_are_on_its_own_application),
     (1, versioned_acts_carry_a_version_of_its_own),
     (1, unversioned_acts_follow_a_look),
@@ -131,6 +132,7 @@ const ASSERTIONS: [(u8, Assertion); 23] = [
     (7, no_snapshot_is_taken_twice),
     (8, no_secret_is_told),
     (9, acts_do_not_interleave),
+    (9, nobody_acts_in_anothers_turn),
     (9, older_does_not_act_after_newer),
 ];
 
@@ -222,6 +224,24 @@ impl<'a> Case<'a> {
     /// Whether the application was running when the execution first acted on it.
     fn found_it_running(&self) -> bool {
         self.acts.first().is_some_and(|act| !act.finds_it_stopped())
+    }
+
+    /// The stop that the request asks for, where there was something to stop: its first act.
+    fn stop_asked_for(&self) -> Option<&Placed<'a>> {
+        let first = self.acts.first().filter(|act| act.is(STOP) && self.found_it_running())?;
+        let is_forced = first.call.request.get("Force") == Some(&Value::Bool(true));
+        let asked_for = match self.execution.input.get("stop").and_then(Value::as_str) {
+            Some("graceful") => Some(false),
+            Some("force") => Some(true),
+            _ => None,
+        };
+        (asked_for == Some(is_forced)).then_some(first)
+    }
+
+    /// The stops that are rungs of the ladder.
+    fn stops_on_the_way_back(&self) -> impl Iterator<Item = &Placed<'a>> {
+        let asked_for = self.stop_asked_for().map(|stop| stop.index);
+        self.acts_by(STOP).filter(move |stop| Some(stop.index) != asked_for)
     }
 
     /// The job that ran when the execution first acted.
@@ -539,8 +559,9 @@ fn no_call_gives_state_up_unasked(case: &Case<'_>) -> Vec<String> {
 
 /// The first job of the change: of the first update, or of the start that was asked for.
 fn job_of_the_change<'case, 'a>(case: &'case Case<'a>) -> Option<&'case Job<'a>> {
-    let operation = if case.found_it_running() { UPDATE } else { START };
-    let stopped = case.acts_by(STOP).next().map_or(usize::MAX, |stop| stop.index);
+    let runs_on = case.found_it_running() && case.stop_asked_for().is_none();
+    let operation = if runs_on { UPDATE } else { START };
+    let stopped = case.stops_on_the_way_back().next().map_or(usize::MAX, |stop| stop.index);
     case.own_jobs().find(|job| job.started.cause == operation && job.index < stopped)
 }
 
@@ -548,9 +569,16 @@ fn change_carries_on_the_state_asked_for(case: &Case<'_>) -> Vec<String> {
     let Some(job) = job_of_the_change(case) else { return Vec::new() };
     let Some(from) = &job.started.restored_from else { return Vec::new() };
     let number = job.started.job;
+    let is_forced = case.stop_asked_for().is_some() && case.execution.input.get("stop") == Some(&"force".into());
     match (case.requested_restore(), case.baseline_job()) {
         (RequestedRestore::Snapshot(name), _) if from.snapshot != name => {
             vec![format!("job {number} was restored from {}, where the request names {name}", from.snapshot)]
+        }
+        // A forced stop takes no snapshot: the latest may be one that the baseline's job had its own state from.
+        (RequestedRestore::Latest, Some(baseline))
+            if is_forced && ancestry(&case.jobs, baseline).contains(&from.job) =>
+        {
+            Vec::new()
         }
         (RequestedRestore::Latest, Some(baseline)) if !ancestry(&case.jobs, number).contains(&baseline) => {
             vec![format!("job {number} does not carry on job {baseline}, which it replaces")]
@@ -585,8 +613,9 @@ fn way_back_carries_on_the_baseline(case: &Case<'_>) -> Vec<String> {
 // ---- rule 3: the ladder
 
 fn each_rung_at_most_once(case: &Case<'_>) -> Vec<String> {
-    let most = [(UPDATE, 2), (START, 2), (ROLLBACK, 1), (STOP, 1)];
+    let most = [(UPDATE, 2), (START, 2), (ROLLBACK, 1)];
     let counts = most.map(|(operation, most)| (operation, most, case.acts_by(operation).count()));
+    let counts = counts.into_iter().chain([(STOP, 1, case.stops_on_the_way_back().count())]);
     let above = counts.into_iter().filter(|(_, most, count)| count > most);
     above.map(|(operation, most, count)| format!("{count} times {operation}, {most} at most")).collect()
 }
@@ -598,9 +627,10 @@ fn no_rollback_after_the_services_own(case: &Case<'_>) -> Vec<String> {
 }
 
 fn no_call_off_the_ladder(case: &Case<'_>) -> Vec<String> {
+    let asked_for = case.stop_asked_for().map(|stop| stop.index);
     let is_rung = |it: &Placed<'_>| match it.call.operation.as_str() {
         UPDATE | START | ROLLBACK | SNAPSHOT => true,
-        STOP => it.call.request.get("Force") == Some(&Value::Bool(true)),
+        STOP => Some(it.index) == asked_for || it.call.request.get("Force") == Some(&Value::Bool(true)),
         _ => false,
     };
     let done = case.history.done_by(&case.execution.principal);
@@ -653,10 +683,15 @@ fn lack_of_evidence(case: &Case<'_>, outcome: Outcome) -> Option<String> {
     None
 }
 
-/// Whether the application was not running before, and not to be started.
+/// Whether the application is to be as it was before, and was not running, or is not to be started once it is stopped.
 fn is_to_stand_still(case: &Case<'_>, outcome: Outcome) -> bool {
     let is_to_start = case.execution.input.get("start") == Some(&Value::Bool(true));
-    !case.found_it_running() && (outcome != Outcome::Deployed || !is_to_start)
+    let is_changed = outcome == Outcome::Deployed;
+    match (case.found_it_running(), case.stop_asked_for()) {
+        (true, None) => false,
+        (true, Some(_)) => is_changed && !is_to_start,
+        (false, _) => !is_changed || !is_to_start,
+    }
 }
 
 fn shows_the_job(it: &Placed<'_>) -> bool {
@@ -675,7 +710,7 @@ fn shows_restarts(it: &Placed<'_>) -> bool {
 /// Deployed means that nothing was undone, `RolledBack` that a rollback was made.
 fn outcome_is_what_was_done(case: &Case<'_>) -> Vec<String> {
     let rolled_back = case.acts_by(ROLLBACK).count() + case.system_rollbacks().len();
-    let undone = rolled_back + case.acts_by(STOP).count() + case.acts_by(UPDATE).skip(1).count();
+    let undone = rolled_back + case.stops_on_the_way_back().count() + case.acts_by(UPDATE).skip(1).count();
     match case.outcome {
         Some(Outcome::Deployed) if undone > 0 => vec!["Deployed, but the change was undone".to_owned()],
         Some(Outcome::RolledBack) if rolled_back == 0 => vec!["RolledBack, but nothing was rolled back".to_owned()],
@@ -713,6 +748,8 @@ fn run_configuration_is_stated(case: &Case<'_>) -> Vec<String> {
 
 /// The deadline of a policy that names none.
 const DEADLINE_SECONDS: u64 = 14_400;
+/// How long a policy waits for its turn that does not say so.
+const TURN_TIMEOUT_SECONDS: u64 = 21_600;
 /// How much later than its deadline an execution may end: a last step with its retries, and the notification with its.
 const SLACK_SECONDS: u64 = 900;
 
@@ -744,11 +781,22 @@ fn ends_in_an_outcome(case: &Case<'_>) -> Vec<String> {
 
 fn ends_within_its_deadline(case: &Case<'_>) -> Vec<String> {
     let execution = case.execution;
-    let deadline = execution.input.pointer("/policy/deadlineSeconds").and_then(Value::as_u64);
-    let most = deadline.unwrap_or(DEADLINE_SECONDS).saturating_add(SLACK_SECONDS);
-    let seconds = execution.ended_at.duration_since(execution.started_at).as_secs();
-    let is_late = !execution.was_aborted && u64::try_from(seconds).is_ok_and(|seconds| seconds > most);
-    if is_late { vec![format!("took {seconds} s, {most} at most")] } else { Vec::new() }
+    let seconds_of = |field: &str, default: u64| {
+        let given = execution.input.pointer("/policy").and_then(|policy| policy.get(field)).and_then(Value::as_u64);
+        given.unwrap_or(default).saturating_add(SLACK_SECONDS)
+    };
+    // Its turn has come when it first looks at the application.
+    let turn = case.looks().next().map_or(execution.ended_at, |look| look.at);
+    let waited = ("waited", execution.started_at, turn, seconds_of("turnTimeoutSeconds", TURN_TIMEOUT_SECONDS));
+    let took = ("took", turn, execution.ended_at, seconds_of("deadlineSeconds", DEADLINE_SECONDS));
+    let mut broken = Vec::new();
+    for (what, from, to, most) in [waited, took] {
+        let seconds = to.duration_since(from).as_secs();
+        if !execution.was_aborted && u64::try_from(seconds).is_ok_and(|seconds| seconds > most) {
+            broken.push(format!("{what} {seconds} s, {most} at most"));
+        }
+    }
+    broken
 }
 
 // ---- rule 7: twice is once
@@ -869,6 +917,18 @@ fn acts_do_not_interleave(case: &Case<'_>) -> Vec<String> {
             if foreign.iter().any(is_between) {
                 broken.push(format!("{} was made after {} had taken over", act.told(), other.name));
             }
+        }
+    }
+    broken
+}
+
+/// Nobody acts from another's first act to that one's end.
+fn nobody_acts_in_anothers_turn(case: &Case<'_>) -> Vec<String> {
+    let mut broken = Vec::new();
+    for other in &case.others {
+        let Some(first) = acts_of(case.history, other).next() else { continue };
+        for act in case.acts.iter().filter(|act| act.index > first.index && act.at < other.ended_at) {
+            broken.push(format!("{} was made in the turn of {}", act.told(), other.name));
         }
     }
     broken

@@ -14,12 +14,14 @@ use aws_sdk_kinesisanalyticsv2::config::{Credentials, SharedCredentialsProvider}
 use bytes::Bytes;
 use clock::Clock;
 use emulator::simulated::{Behaviour, SimulatedDataPlane};
+use emulator::step_functions::ExecutionEnd;
 use emulator::{Emulator, EmulatorConfig, InProcessHttp, Timings};
 use handler::{Environment, Error, invoke};
 use jiff::{SignedDuration, Timestamp};
 use managed_flink::{BoxFuture, Endpoint, FlinkResponse, FlinkTransport, ManagedFlink, SecretUrl, TransportError};
 use notify::Notifier;
 use serde_json::{Value, json};
+use turns::TurnTable;
 
 use crate::checker::ExecutionTrace;
 use crate::scenario::{Crash, CrashKind, Happening, Planned};
@@ -27,7 +29,8 @@ use crate::scenario::{Crash, CrashKind, Happening, Planned};
 /// The shipped definition.
 const DEPLOY: &str = include_str!("../../statemachine/deploy.asl.json");
 /// Names in the definition's `DefinitionSubstitutions`, and the Lambda behind each.
-pub const FUNCTIONS: [(&str, &str); 8] = [
+pub const FUNCTIONS: [(&str, &str); 9] = [
+    ("TakeTurnFunction", "take-turn"),
     ("SubmitUpdateFunction", "submit-update"),
     ("CheckOperationFunction", "check-operation"),
     ("CheckSubtasksFunction", "check-subtasks"),
@@ -39,6 +42,10 @@ pub const FUNCTIONS: [(&str, &str); 8] = [
 ];
 /// Who creates applications and does what people do by hand.
 pub const OPERATOR: &str = "OPERATOR";
+/// The state machine's name.
+pub const MACHINE: &str = "deploy";
+/// The table of turns.
+pub const TURNS: &str = "turns";
 /// Where outcomes are told.
 pub const TOPIC: &str = "arn:aws:sns:us-east-1:123456789012:deployments";
 /// Where outcomes are put.
@@ -53,7 +60,7 @@ pub const BUCKET: &str = "code";
 #[expect(clippy::expect_used, reason = "the definition is part of this binary")]
 pub fn deploy_machine() -> StateMachine {
     let substitutions = FUNCTIONS.map(|(name, function)| (name.to_owned(), function.to_owned()));
-    StateMachine::parse(DEPLOY, &BTreeMap::from(substitutions)).expect("the shipped definition is valid")
+    StateMachine::parse(DEPLOY, &BTreeMap::from(substitutions)).expect("the shipped definition is valid").named(MACHINE)
 }
 
 /// An application as a scenario finds it.
@@ -164,6 +171,8 @@ impl World {
 
     /// A world around this emulator, by its clock, on another stage.
     pub fn on(stage: Arc<dyn Stage>, emulator: Emulator, seed: u64) -> Self {
+        emulator.dynamodb().create_table(TURNS, "application");
+        emulator.executions().add_state_machine(MACHINE);
         Self { clock: emulator.clock().clone(), emulator, stage, machine: deploy_machine(), seed }
     }
 
@@ -292,6 +301,7 @@ impl World {
         Functions {
             flink: ManagedFlink::new(&sdk, transport, Endpoint::Aws),
             notifier: Notifier::new(&sdk, &environment),
+            turns: TurnTable::new(&sdk, TURNS),
         }
     }
 
@@ -334,10 +344,15 @@ impl World {
         let started_at = self.clock.now();
         let published_before = self.emulator.sinks().published().len();
         let execution = ExecutionInput { name: name.to_owned(), input: input.clone() };
+        let ledger = self.emulator.executions();
+        let entry = ledger.started(MACHINE, name, &input.to_string()).map_err(|error| error.to_string())?;
         let mut result = engine.run_until(&self.machine, execution, stop).await.map_err(|error| error.to_string())?;
+        ledger.ended(&entry.arn, end_of(&result)).map_err(|error| error.to_string())?;
         if let (Some(seconds), Some(redrive)) = (planned.redrive_after_seconds, result.redrive.take()) {
             self.clock.sleep(Duration::from_secs(seconds)).await;
+            ledger.redriven(&entry.arn).map_err(|error| error.to_string())?;
             result = engine.redrive(&self.machine, redrive).await.map_err(|error| error.to_string())?;
+            ledger.ended(&entry.arn, end_of(&result)).map_err(|error| error.to_string())?;
         }
         let mut texts = texts.take();
         let published = self.emulator.sinks().published();
@@ -358,6 +373,19 @@ impl World {
             was_aborted: result.status == asl::Status::Aborted,
         };
         Ok((trace, result))
+    }
+}
+
+/// How Step Functions shows the end of an execution.
+fn end_of(result: &ExecutionResult) -> ExecutionEnd {
+    let (error, cause) = (result.error.clone(), result.cause.clone());
+    match result.status {
+        asl::Status::Succeeded => {
+            ExecutionEnd::Succeeded { output: result.output.as_ref().map(ToString::to_string).unwrap_or_default() }
+        }
+        asl::Status::Failed => ExecutionEnd::Failed { error, cause },
+        asl::Status::TimedOut => ExecutionEnd::TimedOut,
+        asl::Status::Aborted => ExecutionEnd::Aborted { error, cause },
     }
 }
 
@@ -456,8 +484,9 @@ impl FlinkTransport for InProcessTransport {
 
 /// The shipped handlers, in the process.
 pub struct Functions {
-    flink: ManagedFlink,
-    notifier: Notifier,
+    pub(crate) flink: ManagedFlink,
+    pub(crate) notifier: Notifier,
+    pub(crate) turns: TurnTable,
 }
 
 #[async_trait]
@@ -465,6 +494,7 @@ impl TaskHandler for Functions {
     async fn invoke(&self, function_name: &str, payload: Value) -> Result<Value, TaskError> {
         let (flink, event) = (&self.flink, payload);
         let result = match function_name {
+            "take-turn" => invoke(&self.turns, &async |t: &_, e| take_turn::take_turn(t, e).await, event).await,
             "submit-update" => invoke(flink, &async |f: &_, e| submit_update::submit_update(f, e).await, event).await,
             "check-operation" => {
                 invoke(flink, &async |f: &_, e| check_operation::check_operation(f, e).await, event).await

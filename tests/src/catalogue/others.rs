@@ -1,11 +1,16 @@
 //! What the service, people and other deployments do meanwhile.
 
+use std::time::Duration;
+
 use emulator::cloudwatch::AlarmState;
-use emulator::simulated::{Behaviour, JobFault};
+use emulator::simulated::Behaviour;
+use emulator::{Effect, Loss, Occurrences};
 use lifecycle::report::Outcome::{Deployed, NeedsAttention, NoChange, Refused, RolledBack, Superseded};
 use serde_json::json;
 
-use super::{ROLLBACK, UPDATE, UPDATE_REFUSED, bad, by_hand, code, crash_loop, good, somebody_updates};
+use super::{
+    ROLLBACK, UPDATE, UPDATE_REFUSED, bad, by_hand, code, crash_loop, error, fault, good, lost, somebody_updates,
+};
 use crate::scenario::{CrashKind, Happening, Planned, Scenario};
 
 /// A healthy change that somebody takes over after it was made.
@@ -148,39 +153,81 @@ fn alarms() -> Vec<Scenario> {
 }
 
 fn other_deployments() -> Vec<Scenario> {
+    let day_old = json!({ "turnTimeoutSeconds": 60 });
     vec![
-        Scenario::new("newest-wins", "A second deployment arrives while the first is watched: the newest wins.")
-            .deploy(superseded())
+        Scenario::new("second-waits", "A second deployment arrives while the first is watched: it waits for its turn.")
+            .deploy(good())
             .deploy(good().at(130)),
-        Scenario::new("newest-wins-in-the-bake", "A second deployment arrives during the first one's bake.")
-            .deploy(superseded())
-            .deploy(good().at(300)),
-        Scenario::new(
-            "newest-waits",
-            "A second deployment arrives while the first one's update is under way: it waits.",
-        )
-        .deploy(superseded())
-        .deploy(good().at(20)),
-        Scenario::new("three-at-once", "Three deployments in a minute: the older ones end superseded.")
-            .deploy(superseded())
-            .deploy(code(Behaviour::healthy(), Superseded, &[UPDATE]).at(20))
-            .deploy(good().at(125)),
-        Scenario::new(
-            "newest-is-bad",
-            "The second deployment takes over and crash-loops: it comes back to the first one's version.",
-        )
-        .deploy(superseded())
-        .deploy(bad().at(200)),
+        Scenario::new("second-waits-from-the-start", "Two deployments begin at once: they take turns.")
+            .deploy(good())
+            .deploy(good()),
+        Scenario::new("three-in-a-minute", "Three deployments in a minute take turns, in the order of their beginning.")
+            .deploy(good())
+            .deploy(good().at(20))
+            .deploy(good().at(40)),
+        Scenario::new("second-is-bad", "The second deployment crash-loops: it comes back to the first one's version.")
+            .deploy(good())
+            .deploy(bad().at(200)),
+        Scenario::new("first-is-bad", "The first deployment crash-loops and is rolled back before the second begins.")
+            .deploy(bad())
+            .deploy(good().at(160)),
         Scenario::new("duplicate-execution", "The same change is asked for twice: the second finds it in effect.")
             .deploy(configure_twice(Deployed, &[UPDATE]))
             .deploy(configure_twice(NoChange, &[]).at(5)),
-        Scenario::new(
-            "fails-while-another-waits",
-            "The first deployment crash-loops and is rolled back, which is still being verified when the second takes over.",
-        )
-        .deploy(code(crash_loop(), Superseded, &[UPDATE, ROLLBACK]))
-        .deploy(code(JobFault::SlowSnapshot { seconds: 1 }, Deployed, &[UPDATE]).at(160)),
+        Scenario::new("newest-upload-wins", "Three uploads in a minute: the one in the middle is not worth deploying.")
+            .deploy(good().uploaded("orders.jar", "01", 0))
+            .deploy(overtaken().uploaded("orders.jar", "02", 10).at(20))
+            .deploy(good().uploaded("orders.jar", "0A", 20).at(30)),
+        Scenario::new("late-upload", "An upload's event arrives after that of a newer one: it is not deployed any more.")
+            .deploy(good().uploaded("orders-2.jar", "01", 60))
+            .deploy(overtaken().uploaded("orders-1.jar", "07", 0).at(2_000)),
+        Scenario::new("upload-and-a-person", "An upload and a change by hand take turns: neither drops the other's.")
+            .deploy(good())
+            .deploy(good().uploaded("orders.jar", "01", 10).at(20))
+            .deploy(configure_twice(Deployed, &[UPDATE]).at(30)),
+        Scenario::new("aborted-in-its-turn", "An execution is aborted while another waits, which then has its turn.")
+            .deploy(Planned { abort_after_seconds: Some(200), outcome: None, ..good() })
+            .deploy(good().at(20)),
+        Scenario::new("aborted-while-it-waits", "An execution is aborted while it waits: the one behind it is not held up.")
+            .deploy(good())
+            .deploy(Planned { abort_after_seconds: Some(60), outcome: None, calls: Vec::new(), ..good() }.at(20))
+            .deploy(good().at(40)),
+        Scenario::new("turn-never-comes", "A deployment waits for its turn no longer than its policy says.")
+            .deploy(good())
+            .deploy(
+                code(Behaviour::healthy(), Refused, &[])
+                    .with("policy", day_old)
+                    .refused_for(&["policy.turnTimeoutSeconds"])
+                    .at(20),
+            ),
+        Scenario::new("turn-is-seen-late", "Step Functions shows for a while that an execution runs which has ended.")
+            .when(
+                1,
+                fault("DescribeExecution", Effect::StaleRead(Duration::from_secs(120)), Occurrences::Always),
+            )
+            .deploy(good())
+            .deploy(good().at(20)),
+        Scenario::new("turn-answer-lost", "The answer to the taking of the turn is lost: it is taken once.")
+            .when(0, lost("PutItem", 1, Loss::ServerError))
+            .deploy(good())
+            .deploy(good().at(20)),
+        Scenario::new("turns-throttled", "DynamoDB and Step Functions are busy: the turns are taken all the same.")
+            .when(0, fault("PutItem", Effect::Throttle, Occurrences::First(6)))
+            .when(0, fault("DescribeExecution", Effect::Throttle, Occurrences::First(6)))
+            .deploy(good())
+            .deploy(good().at(20)),
+        Scenario::new("turns-forbidden", "The table of turns may not be written: nothing is touched.")
+            .when(0, fault("PutItem", error("AccessDeniedException", 400), Occurrences::Always))
+            .deploy(code(Behaviour::healthy(), NeedsAttention, &[])),
+        Scenario::new("take-turn-dies", "take-turn dies after it has taken the turn: it has it all the same.")
+            .deploy(good().crashing("take-turn", 1, CrashKind::DiesAfter))
+            .deploy(good().at(20).crashing("take-turn", 2, CrashKind::DiesAfter)),
     ]
+}
+
+/// An upload that is overtaken before it has touched anything.
+fn overtaken() -> Planned {
+    code(Behaviour::healthy(), Superseded, &[])
 }
 
 fn configure_twice(outcome: lifecycle::report::Outcome, calls: &[&'static str]) -> Planned {

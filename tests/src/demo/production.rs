@@ -24,7 +24,7 @@ use super::news::News;
 use super::pace::{Pace, Speeds};
 use crate::flink_suite::ledger::Ledger;
 use crate::scenario::{Happening, Logs, Run, Scenario};
-use crate::world::{BUS, FUNCTIONS, Stage, TOPIC, World, noon};
+use crate::world::{BUS, TURNS, FUNCTIONS, Stage, TOPIC, World, noon};
 
 /// Real time that a Lambda has for one step.
 const LAMBDA_TIME_OUT: Duration = Duration::from_mins(1);
@@ -219,6 +219,7 @@ impl Stage for RealStage {
                 ("AWS_SECRET_ACCESS_KEY", "secret"),
                 ("NOTIFY_TOPIC_ARN", TOPIC),
                 ("NOTIFY_EVENT_BUS", BUS),
+                ("TURNS_TABLE", TURNS),
             ]
             .map(|(name, value)| (name.to_owned(), value.to_owned())),
         );

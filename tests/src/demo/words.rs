@@ -5,6 +5,7 @@ use std::time::Duration;
 use emulator::simulated::{Behaviour, JobFault};
 use emulator::{Effect, Fault};
 use lifecycle::deployment::{Deployment, Next, Rung};
+use lifecycle::request::Stop;
 use lifecycle::verdict::Judgement;
 
 use crate::scenario::Happening;
@@ -68,10 +69,11 @@ pub fn decision(deployment: &Deployment) -> String {
         Next::Submit if deployment.rung == Rung::Start => "start it",
         Next::Submit => "make the update",
         Next::RollBack => "roll back",
+        Next::ForceStop if deployment.way_to_stop() == Stop::Graceful => "stop it",
         Next::ForceStop => "stop by force",
         Next::Restore if deployment.rung == Rung::StartBack => "start the previous version",
         Next::Restore => "put the previous configuration back",
-        Next::Decide | Next::Notify | Next::WaitToPrepare => "go on",
+        Next::Decide | Next::Notify | Next::WaitForTurn | Next::Prepare | Next::WaitToPrepare => "go on",
     }
     .to_owned()
 }
@@ -97,6 +99,7 @@ pub fn reasons_of_decision(deployment: &Deployment) -> Vec<String> {
 /// What a wait is for.
 pub fn wait(state: &str, deployment: &Deployment) -> &'static str {
     match state {
+        "WaitForTurn" => "until the next look whose turn it is",
         "WaitToPrepare" => "until the application can be changed",
         "WaitForOperation" if deployment.verdict.is_none() => "until there can be something to see",
         "WaitForOperation" => "until the next look at the operation",
@@ -184,6 +187,7 @@ fn fault(fault: &Fault) -> String {
         Effect::StaleRead(age) => format!("{call} answered with what was true {} ago", length(*age)),
         Effect::OperationHangs => format!("{call} never comes to its end"),
         Effect::OperationFails(_) => format!("{call} fails"),
+        Effect::AccessDenied => format!("{call} is not permitted"),
     }
 }
 
