@@ -6,7 +6,8 @@ use std::time::Duration;
 use handler::Error;
 use jiff::Timestamp;
 use lifecycle::retention::{Deletion, PruneReport};
-use managed_flink::ErrorKind;
+use lifecycle::status::SnapshotStatus;
+use managed_flink::{ErrorKind, ManagedFlink};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
@@ -50,7 +51,7 @@ pub(crate) async fn delete(
             let Some((deletion, tries)) = queue.pop_front() else { break };
             let (flink, name) = (pruner.flink.clone(), report.application.clone());
             tasks.spawn(async move {
-                let result = flink.delete_snapshot(&name, &deletion.snapshot.name, deletion.created_at).await;
+                let result = delete_one(&flink, &name, &deletion).await;
                 (deletion, tries, result)
             });
             begun += 1;
@@ -62,8 +63,12 @@ pub(crate) async fn delete(
         let Some(joined) = tasks.join_next().await else { break };
         let (deletion, tries, result) = joined.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
         match result {
+            Ok(()) => {
+                troubles = 0;
+                report.delete(&deletion);
+            }
             Err(error) if error.kind() == ErrorKind::AccessDenied => return Err(error.into()),
-            Err(error) if error.kind() != ErrorKind::NotFound => {
+            Err(error) => {
                 if error.is_retryable() && tries < MOST_TRIES {
                     queue.push_back((deletion, tries + 1));
                 } else {
@@ -74,11 +79,6 @@ pub(crate) async fn delete(
                     last_trouble = Some(error);
                     sleep(PAUSE * troubles).await;
                 }
-            }
-            // One that is gone already is as good as deleted.
-            Ok(()) | Err(_) => {
-                troubles = 0;
-                report.delete(&deletion);
             }
         }
     }
@@ -92,5 +92,19 @@ pub(crate) async fn delete(
             }
             Ok(())
         }
+    }
+}
+
+/// Deletes one snapshot. One that is gone, or on its way out, is as good as deleted: a call that was sent again meets what
+/// the first did, and somebody else may have been quicker.
+async fn delete_one(flink: &ManagedFlink, name: &str, deletion: &Deletion) -> Result<(), managed_flink::Error> {
+    let snapshot = &deletion.snapshot.name;
+    match flink.delete_snapshot(name, snapshot, deletion.created_at).await {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        Err(error) if error.kind() == ErrorKind::ResourceInUse => match flink.snapshot(name, snapshot).await {
+            Ok(now) if now.as_ref().is_none_or(|now| now.status == SnapshotStatus::Deleting) => Ok(()),
+            Ok(_) | Err(_) => Err(error),
+        },
+        result => result,
     }
 }

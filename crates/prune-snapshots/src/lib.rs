@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use lifecycle::deployment::StepError;
 use lifecycle::evidence::Snapshot;
 use lifecycle::retention::{Protections, PruneReport, QUOTA, Retention, plan};
-use managed_flink::{ErrorKind, ManagedFlink};
+use managed_flink::ManagedFlink;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 use turns::TurnTable;
@@ -93,15 +93,12 @@ pub async fn prune_snapshots(pruner: &Pruner, event: PruneEvent) -> Result<Prune
 }
 
 /// Lists the snapshots, and then reads what protects them, so that none is protected less than when it was listed. None
-/// where there is no such application.
+/// where there is no such application, of which the list has no error of its own.
 async fn look(pruner: &Pruner, name: &str, now: Timestamp) -> Result<Option<(Vec<Snapshot>, Protections)>, Error> {
-    let snapshots = match pruner.flink.snapshots(name).await {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-        snapshots => snapshots?,
-    };
+    let listed = pruner.flink.snapshots(name).await;
     let Some(protections) = pruner.flink.snapshot_protections(name).await? else { return Ok(None) };
     let deployment = pruner.turns.holder(name, now).await?;
-    Ok(Some((snapshots, Protections { deployment, ..protections })))
+    Ok(Some((listed?, Protections { deployment, ..protections })))
 }
 
 fn measure(metrics: &Metrics, report: &PruneReport, now: Timestamp) {
