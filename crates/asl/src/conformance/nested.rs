@@ -399,6 +399,37 @@ async fn inputs_of_children_are_limited_as_all_data_is() {
     assert_eq!(result.error.as_deref(), Some("States.DataLimitExceeded"));
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_thousand_children_of_one_map_keep_within_its_concurrency() {
+    let child = definition(json!({
+        "T": task(json!({ "Output": "{% $states.result.Payload %}", "Next": "C" })),
+        "C": {
+            "Type": "Choice", "Default": "W",
+            "Choices": [{ "Condition": "{% $states.input.left <= 0 %}", "Next": "E" }],
+        },
+        "W": { "Type": "Wait", "Seconds": 20, "Output": { "left": "{% $states.input.left - 1 %}" }, "Next": "T" },
+        "E": { "Type": "Succeed" },
+    }));
+    let harness = harness(child);
+    let mut task = nested(json!({ "Name": "{% 'c' & $states.input.left & '-' & $states.context.Map.Item.Index %}" }));
+    task["Arguments"]["Input"] = json!("{% $states.input %}");
+    task["Output"] = json!("{% $states.result.Output.left %}");
+    let selector = json!({ "left": "{% $states.context.Map.Item.Value %}" });
+    let parent =
+        machine(json!({ "M": map(json!({ "ItemSelector": selector, "MaxConcurrency": 25 }), json!({ "T": task })) }));
+    let input: Vec<i32> = (0..1000).map(|index| index % 4).collect();
+    let result = run(&harness, &parent, "test", json!(input)).await;
+    assert_eq!(result.output, Some(json!(vec![0; 1000])), "{:?}", result.error);
+    // Of the execution 2, of the Map 4, and 8 of each iteration with its Task.
+    assert_eq!((result.history_events, result.transitions), (8_006, 1_001));
+    let (mut running, mut most) = (0_i32, 0);
+    for line in harness.lines().iter().filter(|line| line.contains(" c")) {
+        running += i32::from(line.contains(": started")) - i32::from(line.contains(": ended SUCCEEDED"));
+        most = most.max(running);
+    }
+    assert_eq!((running, most), (0, 25));
+}
+
 /// Each of these Tasks is refused with the text, which follows `state "T", `.
 #[test]
 fn tasks_that_are_refused() {
