@@ -11,6 +11,7 @@ use aws_config::BehaviorVersion;
 use clap::{Args, Parser, Subcommand};
 use clock::Clock;
 use emulator::data_plane::DataPlane;
+use emulator::dynamodb::Table;
 use emulator::flink::{FlinkDataPlane, FlinkOptions, FlinkVersion};
 use emulator::simulated::SimulatedDataPlane;
 use emulator::{CodeStore, Emulator, EmulatorConfig, TemporaryFolder};
@@ -29,7 +30,7 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Answer any AWS SDK and the AWS CLI at a local port: kinesisanalyticsv2, Flink's REST API, CloudWatch and its Logs, SNS,
-    /// EventBridge.
+    /// EventBridge, DynamoDB, Step Functions.
     Serve(Serve),
 }
 
@@ -56,9 +57,23 @@ struct Serve {
     /// /etc/flink/application_properties.json.
     #[arg(long, value_name = "FILE", requires = "flink")]
     flink_properties_file: Option<PathBuf>,
+    /// Table of DynamoDB that is there from the start, with its partition key; may be given several times.
+    #[arg(long = "table", value_name = "NAME:KEY", value_parser = table)]
+    tables: Vec<Table>,
+    /// Name of a state machine of Step Functions whose executions can be started; may be given several times.
+    #[arg(long = "state-machine", value_name = "NAME")]
+    state_machines: Vec<String>,
     /// What ids and chance come from.
     #[arg(long, default_value_t = 0)]
     seed: u64,
+}
+
+/// Reads `NAME:KEY`.
+fn table(text: &str) -> Result<Table, String> {
+    match text.split_once(':') {
+        Some((name, key)) if !name.is_empty() && !key.is_empty() => Ok(Table::new(name, key)),
+        _ => Err("a table is given as NAME:KEY".to_owned()),
+    }
 }
 
 /// What keeps the emulator from serving.
@@ -111,8 +126,9 @@ async fn serve(arguments: Serve) -> Result<(), ServeError> {
         (None, Some(endpoint)) => CodeStore::s3(endpoint, &aws_config::load_defaults(BehaviorVersion::latest()).await)?,
         (None, None) => CodeStore::in_memory(),
     };
-    let emulator =
-        Emulator::new(EmulatorConfig { code, seed: arguments.seed, ..EmulatorConfig::new(clock, data_plane) });
+    let Serve { tables, state_machines, seed, .. } = arguments;
+    let config = EmulatorConfig::new(clock, data_plane);
+    let emulator = Emulator::new(EmulatorConfig { code, tables, state_machines, seed, ..config });
     let endpoint = format!("http://{}", listener.local_addr()?);
     let mut stdout = std::io::stdout();
     writeln!(stdout, "Managed Service for Apache Flink answers at {endpoint}; Ctrl-C ends it. For example:")?;

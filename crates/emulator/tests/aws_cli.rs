@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clock::Clock;
+use emulator::dynamodb::Table;
 use emulator::simulated::SimulatedDataPlane;
 use emulator::{Effect, Emulator, EmulatorConfig, Fault, Loss, Timings};
 
@@ -18,7 +19,10 @@ async fn served() -> (Emulator, String) {
     let clock = Clock::starting_at("2026-01-05T08:00:00Z".parse().unwrap(), 10);
     let data_plane = Arc::new(SimulatedDataPlane::new(clock.clone(), 7));
     let timings = Timings::brisk();
-    let emulator = Emulator::new(EmulatorConfig { timings, ..EmulatorConfig::new(clock, data_plane) });
+    let tables = vec![Table::new("turns", "application")];
+    let state_machines = vec!["deploy".to_owned()];
+    let config = EmulatorConfig::new(clock, data_plane);
+    let emulator = Emulator::new(EmulatorConfig { timings, tables, state_machines, ..config });
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
     let server = emulator.clone();
@@ -74,6 +78,14 @@ async fn control_calls_over_http() {
     assert_eq!(post("maintenance", r#"{"application":"absent","hours":5}"#).await.0, 400);
     assert_eq!(post("autoscale", r#"{"application":"absent","parallelism":5}"#).await.0, 404);
     assert_eq!(post("lose-task-manager", r#"{"application":"absent"}"#).await.0, 404);
+    let absent = r#"{"application":"absent","snapshots":[{"name":"a","created":"2026-01-05T08:00:00Z"}]}"#;
+    assert_eq!(post("snapshots", absent).await.0, 404);
+    assert_eq!(post("snapshots", r#"{"application":"absent","snapshots":[{"name":"a"}]}"#).await.0, 400);
+    let arn = emulator.executions().started("deploy", "a", "{}").unwrap().arn;
+    let end = format!(r#"{{"executionArn":"{arn}","status":"FAILED","error":"RolledBack","cause":"{{}}"}}"#);
+    assert_eq!(post("end-execution", &end).await.0, 200);
+    assert_eq!(emulator.executions().execution(&arn).unwrap().status().name(), "FAILED");
+    assert_eq!(post("end-execution", &end).await.0, 400);
     assert_eq!(post("alarms", r#"{"name":"lag","state":"ALARM"}"#).await.0, 200);
     assert_eq!(post("coffee", "").await.0, 400);
     let fault = r#"{"operation":"ListApplications","occurrences":{"first":1},"effect":"throttle"}"#;
@@ -106,22 +118,36 @@ fn binary(arguments: &[&str]) -> Command {
 
 #[test]
 fn the_binary_tells_where_it_answers() {
-    let mut running = Binary(binary(&["serve", "--port", "0", "--speed", "50"]).spawn().unwrap());
+    let made = ["--table", "turns:application", "--state-machine", "deploy"];
+    let mut running =
+        Binary(binary(&[&["serve", "--port", "0", "--speed", "50"], &made[..]].concat()).spawn().unwrap());
     let mut lines = BufReader::new(running.0.stdout.take().unwrap()).lines();
     let first = lines.next().unwrap().unwrap();
     let endpoint = first.split_whitespace().find_map(|word| word.strip_suffix(';')).unwrap();
     assert!(endpoint.starts_with("http://127.0.0.1:"), "{first}");
     let example = lines.take(2).map(Result::unwrap).collect::<String>();
     assert!(example.contains("aws --endpoint-url") && example.contains(endpoint), "{example}");
-    let mut stream = std::net::TcpStream::connect(endpoint.strip_prefix("http://").unwrap()).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
-    let target = "X-Amz-Target: KinesisAnalytics_20180523.ListApplications";
-    let request =
-        format!("POST / HTTP/1.1\r\nHost: x\r\n{target}\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{{}}");
-    std::io::Write::write_all(&mut stream, request.as_bytes()).unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    assert!(answer.ends_with(r#"{"ApplicationSummaries":[]}"#), "{answer}");
+    let calls = [
+        ("KinesisAnalytics_20180523.ListApplications", "{}", r#"{"ApplicationSummaries":[]}"#),
+        ("DynamoDB_20120810.GetItem", r#"{"TableName":"turns","Key":{"application":{"S":"orders"}}}"#, "{}"),
+        (
+            "AWSStepFunctions.ListExecutions",
+            r#"{"stateMachineArn":"arn:aws:states:us-east-1:123456789012:stateMachine:deploy"}"#,
+            r#"{"executions":[]}"#,
+        ),
+    ];
+    for (target, body, expected) in calls {
+        let mut stream = std::net::TcpStream::connect(endpoint.strip_prefix("http://").unwrap()).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+        let length = body.len();
+        let request = format!(
+            "POST / HTTP/1.1\r\nHost: x\r\nX-Amz-Target: {target}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
+        );
+        std::io::Write::write_all(&mut stream, request.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        assert!(answer.ends_with(expected), "{answer}");
+    }
 }
 
 #[test]
@@ -138,11 +164,13 @@ fn misuse_is_told_in_one_line() {
         assert_eq!((output.status.code(), error.lines().count()), (Some(2), 1), "{error}");
         assert!(error.contains(text), "{error}");
     }
+    let malformed = binary(&["serve", "--table", "turns"]).output().unwrap();
+    assert!(String::from_utf8(malformed.stderr).unwrap().contains("a table is given as NAME:KEY"));
     let conflict = binary(&["serve", "--flink", "1.20", "--speed", "2"]).output().unwrap();
     assert_eq!(conflict.status.code(), Some(2));
     let help = binary(&["serve", "--help"]).output().unwrap();
     let help = String::from_utf8(help.stdout).unwrap();
-    for option in ["--port", "--speed", "--code-folder", "--flink", "--seed"] {
+    for option in ["--port", "--speed", "--code-folder", "--flink", "--seed", "--table", "--state-machine"] {
         assert!(help.contains(option), "{help}");
     }
 }
