@@ -8,6 +8,11 @@ use scenarios::catalogue::scenario;
 use scenarios::scenario::{Planned, Run, Scenario};
 use serde_json::{Value, json};
 
+use crate::mistakes::mistakes;
+
+#[path = "support/mistakes.rs"]
+mod mistakes;
+
 /// What the issue lists, by the scenario that shows it, and the field that the refusal names.
 const LISTED: [(&str, &str); 14] = [
     ("unknown-field", "polcy"),
@@ -51,54 +56,7 @@ fn what_the_issue_lists_is_refused_by_field_and_with_a_cure() {
 
 #[test]
 fn every_mistake_is_refused_by_field_and_with_a_cure() {
-    let update = || json!({ "RuntimeEnvironmentUpdate": "FLINK-1_20" });
-    let cases = [
-        (json!([]), "input"),
-        (json!("orders"), "input"),
-        (json!({}), "update"),
-        (json!({ "application": "", "update": update() }), "application"),
-        (json!({ "application": null, "update": update() }), "application"),
-        (
-            json!({ "application": "arn:aws:kinesisanalytics:us-east-1:1:application/orders", "update": update() }),
-            "application",
-        ),
-        (json!({ "update": [] }), "update"),
-        (json!({ "update": { "ApplicationName": "x" } }), "update.ApplicationName"),
-        (json!({ "update": { "CurrentApplicationVersionId": 3 } }), "update.CurrentApplicationVersionId"),
-        (json!({ "update": { "ConditionalToken": "x" } }), "update.ConditionalToken"),
-        (json!({ "update": { "runtime": "FLINK-1_20" } }), "update.runtime"),
-        (json!({ "update": { "RuntimeEnvironmentUpdate": 1.20 } }), "update.RuntimeEnvironmentUpdate"),
-        (json!({ "update": { "ApplicationConfigurationUpdate": "all" } }), "update.ApplicationConfigurationUpdate"),
-        (json!({ "update": { "CloudWatchLoggingOptionUpdates": {} } }), "update.CloudWatchLoggingOptionUpdates"),
-        (json!({ "update": update(), "start": "yes" }), "start"),
-        (json!({ "update": update(), "policy": [] }), "policy"),
-        (json!(["orders", update()]), "input"),
-        (json!({ "update": update(), "restore": ["SKIP_RESTORE_FROM_SNAPSHOT"] }), "restore"),
-        (json!({ "update": update(), "policy": null }), "policy"),
-        (
-            json!({ "update": { "RunConfigurationUpdate": { "FlinkRunConfiguration": [true] } } }),
-            "update.RunConfigurationUpdate.FlinkRunConfiguration",
-        ),
-        (json!({ "update": update(), "policy": { "bake": 5 } }), "policy.bake"),
-        (json!({ "update": update(), "policy": { "settleSeconds": 0 } }), "policy.settleSeconds"),
-        (json!({ "update": update(), "policy": { "settleSeconds": 1.5 } }), "policy.settleSeconds"),
-        (json!({ "update": update(), "policy": { "operationTimeoutSeconds": 5 } }), "policy.operationTimeoutSeconds"),
-        (json!({ "update": update(), "policy": { "deadlineSeconds": 600 } }), "policy.deadlineSeconds"),
-        (json!({ "update": update(), "policy": { "toleratedRestarts": 100_000 } }), "policy.toleratedRestarts"),
-        (json!({ "update": update(), "policy": { "requireCheckpoint": 1 } }), "policy.requireCheckpoint"),
-        (json!({ "update": update(), "policy": { "alarms": "orders-lag" } }), "policy.alarms"),
-        (json!({ "update": update(), "policy": { "alarms": ["orders-lag"] } }), "policy.alarms"),
-        (json!({ "update": update(), "policy": { "onFailure": "panic" } }), "policy.onFailure"),
-        (json!({ "update": update(), "restore": { "type": "LATEST" } }), "restore.type"),
-        (json!({ "update": update(), "restore": { "type": "RESTORE_FROM_CUSTOM_SNAPSHOT" } }), "restore.snapshot"),
-        (json!({ "update": update(), "restore": { "snapshot": "before" } }), "restore.type"),
-        (json!({ "update": update(), "restore": { "allowNonRestoredState": "no" } }), "restore.allowNonRestoredState"),
-        (
-            json!({ "update": { "RunConfigurationUpdate": { "FlinkRunConfiguration": { "AllowNonRestored": true } } } }),
-            "update.RunConfigurationUpdate.FlinkRunConfiguration.AllowNonRestored",
-        ),
-    ];
-    for (input, field) in cases {
+    for (input, field) in mistakes() {
         let what = input.to_string();
         let planned = Planned { input, ..Planned::default() };
         let run = Scenario::new("bad-input", "A mistake.").deploy(planned).run().unwrap();

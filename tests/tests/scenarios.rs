@@ -2,9 +2,21 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that panics has failed")]
 
+use std::sync::LazyLock;
+
+use jsonschema::Validator;
 use lifecycle::report::Outcome;
 use scenarios::catalogue::{catalogue, scenario};
-use scenarios::scenario::{Crash, CrashKind, Run, Scenario, calls_of};
+use scenarios::scenario::{Crash, CrashKind, Deployed, Run, Scenario, calls_of};
+use serde_json::Value;
+
+use crate::schema::{closed, mistakes_of, schema, validator};
+
+#[path = "support/schema.rs"]
+mod schema;
+
+/// Describes reports, all their members.
+static REPORT: LazyLock<Validator> = LazyLock::new(|| validator(&closed(schema("report"))));
 
 /// Declares a test for each of these scenarios.
 macro_rules! scenarios {
@@ -230,6 +242,19 @@ fn ends_as_it_must(name: &str) {
     let run = play(&scenario);
     let mismatches = run.mismatches();
     assert!(mismatches.is_empty(), "{}\n  {}\n{}", scenario.about, mismatches.join("\n  "), run.story());
+    for deployed in &run.deployments {
+        if let Some(report) = told_report(deployed) {
+            assert_eq!(mistakes_of(&REPORT, &report), [""; 0], "{report:#}");
+        }
+    }
+}
+
+/// The report as the execution tells it: its output, or its cause. One that was aborted has none.
+fn told_report(deployed: &Deployed) -> Option<Value> {
+    let cause = || serde_json::from_str(deployed.result.cause.as_deref()?).ok();
+    let told = deployed.result.output.clone().or_else(cause);
+    assert_eq!(told.is_some(), deployed.report.is_some());
+    told
 }
 
 fn play(scenario: &Scenario) -> Run {

@@ -1,0 +1,305 @@
+//! The JSON Schemas in `docs/schemas/` against the code: what the parser takes is valid and what it refuses is not, with the
+//! same defaults, bounds and words. That every report of the catalogue is valid, `scenarios.rs` asserts as it runs them.
+
+#![expect(clippy::unwrap_used, reason = "a test that panics has failed")]
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use jsonschema::Validator;
+use lifecycle::deployment::Rung;
+use lifecycle::policy::{OnFailure, OnStaleSnapshot, Policy};
+use lifecycle::refusal::Refusal;
+use lifecycle::report::{Outcome, Report};
+use lifecycle::request::{Request, RestoreType, Stop};
+use lifecycle::verdict::Reason;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value, json};
+
+use crate::mistakes::mistakes;
+use crate::schema::{closed, mistakes_of, schema, validator};
+
+#[path = "support/mistakes.rs"]
+mod mistakes;
+#[path = "support/schema.rs"]
+mod schema;
+
+/// Mistakes that a schema cannot describe: a deadline shorter than the times that it has to cover.
+const BEYOND_A_SCHEMA: [&str; 1] = ["policy.deadlineSeconds"];
+
+fn request() -> Validator {
+    validator(&schema("request"))
+}
+
+/// A request that is taken, with these members in place of its own.
+fn with(members: &Value) -> Value {
+    let mut request = json!({ "application": "orders", "update": { "RuntimeEnvironmentUpdate": "FLINK-1_20" } });
+    let Value::Object(members) = members else { return members.clone() };
+    request.as_object_mut().unwrap().extend(members.clone());
+    request
+}
+
+#[test]
+fn the_schemas_are_schemas() {
+    for name in ["request", "report"] {
+        let schema = schema(name);
+        assert_eq!(schema["$schema"], "https://json-schema.org/draft/2020-12/schema", "{name}");
+        assert!(jsonschema::meta::is_valid(&schema), "{name}: {:?}", jsonschema::meta::validate(&schema).err());
+    }
+}
+
+#[test]
+fn every_sample_is_valid() {
+    let request = request();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../events");
+    let paths = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_file());
+    let mut seen = 0;
+    for path in paths {
+        let sample: Value = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
+        assert_eq!(mistakes_of(&request, &sample), [""; 0], "{}", path.display());
+        seen += 1;
+    }
+    assert!(seen > 10, "only {seen} samples");
+}
+
+#[test]
+fn what_the_parser_refuses_is_not_valid() {
+    let request = request();
+    let mut beyond = BTreeSet::new();
+    for (mistake, field) in mistakes() {
+        let input = if mistake.get("application").is_none() && mistake.is_object() {
+            let mut input = mistake.clone();
+            input["application"] = json!("orders");
+            input
+        } else {
+            mistake
+        };
+        // What only the application shows to be a mistake is no matter of form.
+        let Err(refusals) = Request::parse(&input) else { continue };
+        if request.is_valid(&input) {
+            let is_beyond = |refusal: &Refusal| BEYOND_A_SCHEMA.contains(&refusal.field.as_str());
+            assert!(refusals.iter().all(is_beyond), "{input} is valid, and refused: {refusals:?}");
+            beyond.insert(field);
+        }
+    }
+    assert_eq!(beyond, BEYOND_A_SCHEMA.into(), "an exception is none");
+}
+
+#[test]
+fn the_parser_and_the_schema_draw_the_same_lines() {
+    let request = request();
+    let upload = |member: &str, value: Value| {
+        let mut upload = json!({
+            "bucket": "code", "key": "orders.jar", "versionId": "one", "sequencer": "00ab", "at": "2026-01-02T12:00:00Z",
+        });
+        upload[member] = value;
+        json!({ "upload": upload })
+    };
+    let restore = |kind: &str, snapshot: &str| json!({ "restore": { "type": kind, "snapshot": snapshot } });
+    let custom = "RESTORE_FROM_CUSTOM_SNAPSHOT";
+    let run = |configuration: Value| json!({ "update": { "RunConfigurationUpdate": configuration } });
+    let restored = |configuration: Value| run(json!({ "ApplicationRestoreConfiguration": configuration }));
+    let cases = [
+        (json!({}), true),
+        (json!({ "application": "a".repeat(128) }), true),
+        (json!({ "application": "a".repeat(129) }), false),
+        (json!({ "application": "order book" }), false),
+        (json!({ "application": "orders\n" }), false),
+        (json!({ "unknown": 1 }), false),
+        (json!({ "comment": "for the reader" }), true),
+        (json!({ "reason": "r".repeat(1_000) }), true),
+        (json!({ "reason": "ü".repeat(1_000) }), true),
+        (json!({ "reason": "r".repeat(1_001) }), false),
+        (json!({ "update": {} }), false),
+        (json!({ "update": {}, "start": true }), true),
+        (json!({ "update": {}, "start": false }), false),
+        (json!({ "update": {}, "stop": "graceful" }), true),
+        (json!({ "stop": "force" }), true),
+        (json!({ "stop": "gently" }), false),
+        (json!({ "update": { "NewerThanThisSchema": 1 } }), true),
+        (json!({ "update": { "camelCase": 1 } }), false),
+        (json!({ "update": { "ConditionalToken": "x" } }), false),
+        (json!({ "update": { "ServiceExecutionRoleUpdate": 1 } }), false),
+        (restore(custom, "before"), true),
+        (restore(custom, &"s".repeat(256)), true),
+        (restore(custom, &"s".repeat(257)), false),
+        (restore(custom, ""), false),
+        (restore("SKIP_RESTORE_FROM_SNAPSHOT", "before"), false),
+        (json!({ "restore": { "snapshot": "before" } }), false),
+        (json!({ "restore": { "type": custom } }), false),
+        (json!({ "restore": { "unknown": 1 } }), false),
+        (json!({ "restore": {} }), true),
+        (run(json!({})), true),
+        (run(json!({ "Unknown": 1 })), false),
+        (run(json!({ "FlinkRunConfiguration": { "AllowNonRestoredState": true } })), true),
+        (run(json!({ "FlinkRunConfiguration": { "Unknown": true } })), false),
+        (restored(json!({ "ApplicationRestoreType": custom, "SnapshotName": "before" })), true),
+        (restored(json!({ "ApplicationRestoreType": custom })), false),
+        (restored(json!({ "SnapshotName": "before" })), false),
+        (restored(json!({ "ApplicationRestoreType": "SKIP_RESTORE_FROM_SNAPSHOT" })), true),
+        (json!({ "update": { "RunConfigurationUpdate": {} }, "restore": {} }), false),
+        (json!({ "policy": { "alarms": vec!["a".repeat(255); 100] } }), true),
+        (json!({ "policy": { "alarms": vec!["a"; 101] } }), false),
+        (json!({ "policy": { "alarms": ["a".repeat(256)] } }), false),
+        (json!({ "policy": { "alarms": [""] } }), false),
+        (json!({ "policy": { "unknown": 1 } }), false),
+        (upload("bucket", json!("code")), true),
+        (upload("bucket", json!("b".repeat(64))), false),
+        (upload("key", json!("k".repeat(1_025))), false),
+        (upload("versionId", json!("")), false),
+        (upload("sequencer", json!("1".repeat(64))), true),
+        (upload("sequencer", json!("1".repeat(65))), false),
+        (upload("sequencer", json!("no number")), false),
+        (upload("at", json!("yesterday")), false),
+        (upload("unknown", json!(1)), false),
+        (json!({ "upload": { "bucket": "code" } }), false),
+    ];
+    for (members, is_taken) in cases {
+        let input = with(&members);
+        assert_eq!(
+            Request::parse(&input).map_err(|refusals| format!("{refusals:?}")).is_ok(),
+            is_taken,
+            "parser: {input}"
+        );
+        assert_eq!(request.is_valid(&input), is_taken, "schema: {input}: {:?}", mistakes_of(&request, &input));
+    }
+}
+
+#[test]
+fn the_policy_has_the_same_fields_defaults_and_bounds() {
+    let schema = schema("request");
+    let described = schema["$defs"]["policy"]["properties"].as_object().unwrap();
+    let Value::Object(defaults) = json!(Policy::default()) else { panic!("not an object") };
+    let names = |fields: &Map<String, Value>| fields.keys().cloned().collect::<BTreeSet<_>>();
+    assert_eq!(names(described), names(&defaults));
+    for (field, default) in &defaults {
+        let description = &described[field];
+        assert_eq!(&description["default"], default, "{field}");
+        if default.is_u64() {
+            let bound = |name: &str| description[name].as_u64().unwrap();
+            let (least, most) = (bound("minimum"), bound("maximum"));
+            for (value, is_within) in
+                [(Some(least), true), (least.checked_sub(1), false), (Some(most), true), (Some(most + 1), false)]
+            {
+                let Some(value) = value else { continue };
+                let policy: Policy = serde_json::from_value(json!({ field: value })).unwrap();
+                let is_out = policy.refusals().iter().any(|refusal| {
+                    refusal.field == format!("policy.{field}") && refusal.problem.contains("out of bounds")
+                });
+                assert_eq!(!is_out, is_within, "{field}: {value}");
+            }
+        }
+    }
+    for field in ["type", "allowNonRestoredState"] {
+        let default = &schema["$defs"]["restore"]["properties"][field]["default"];
+        assert_eq!(default, &json!(lifecycle::request::Restore::default())[field], "{field}");
+    }
+}
+
+/// The words that an enumeration of the code has, as serde names them to whoever gives another one.
+fn words<T: DeserializeOwned>(wrong: &Value) -> BTreeSet<String> {
+    let Err(error) = serde_json::from_value::<T>(wrong.clone()) else { panic!("{wrong} is a word") };
+    let error = error.to_string();
+    let (_, words) = error.split_once("expected ").unwrap();
+    words.split('`').skip(1).step_by(2).map(str::to_owned).collect()
+}
+
+#[test]
+fn enumerations_have_the_same_words() {
+    let (request, report) = (schema("request"), schema("report"));
+    let no_word = json!("?");
+    let cases = [
+        (&request, "/$defs/restore/properties/type/enum", words::<RestoreType>(&no_word)),
+        (&request, "/$defs/policy/properties/onFailure/enum", words::<OnFailure>(&no_word)),
+        (&request, "/$defs/policy/properties/onStaleSnapshot/enum", words::<OnStaleSnapshot>(&no_word)),
+        (&request, "/properties/stop/enum", words::<Stop>(&no_word)),
+        (&report, "/properties/outcome/enum", words::<Outcome>(&no_word)),
+        (&report, "/properties/taken/items/enum", words::<Rung>(&no_word)),
+        (&report, "/$defs/reason/properties/code/enum", words::<Reason>(&json!({ "code": "?" }))),
+    ];
+    for (schema, place, of_the_code) in cases {
+        let listed = schema.pointer(place).and_then(Value::as_array).unwrap();
+        let of_the_schema: BTreeSet<String> = listed.iter().map(|word| word.as_str().unwrap().to_owned()).collect();
+        assert_eq!(of_the_schema, of_the_code, "{place}");
+        assert_eq!(of_the_schema.len(), listed.len(), "{place} has a word twice");
+    }
+}
+
+/// A value of this type, made of `given` and of what `value` has for each field that is missing.
+fn completed<T: DeserializeOwned + Serialize>(given: &Value, value: impl Fn(&str) -> Value) -> Value {
+    let mut made = given.clone();
+    for _ in 0..10 {
+        let error = match serde_json::from_value::<T>(made.clone()) {
+            Ok(read) => return json!(read),
+            Err(error) => error.to_string(),
+        };
+        let field = error.strip_prefix("missing field `").and_then(|rest| rest.split('`').next());
+        let field = field.unwrap_or_else(|| panic!("{made}: {error}"));
+        made[field] = value(field);
+    }
+    panic!("{made} is never complete")
+}
+
+#[test]
+fn every_reason_is_described_with_its_facts() {
+    let schema = closed(schema("report"));
+    let reason = {
+        let mut reason = schema["$defs"]["reason"].clone();
+        reason["$defs"] = schema["$defs"].clone();
+        validator(&reason)
+    };
+    let tasks = json!({ "total": 4, "waiting": 1, "initializing": 0, "running": 2, "finished": 0, "failed": 1 });
+    let failure = json!({ "exception": "java.lang.IllegalStateException", "message": "injected", "task": "Source" });
+    let fact = |field: &str| match field {
+        "tasks" => tasks.clone(),
+        "failure" => failure.clone(),
+        "at" => json!("2026-01-02T12:00:00Z"),
+        "seconds" | "of" | "count" | "tolerated" | "restarts" | "failed" | "completed" | "version" | "expected"
+        | "found" => json!(3),
+        _ => json!("a text"),
+    };
+    for code in words::<Reason>(&json!({ "code": "?" })) {
+        let made = completed::<Reason>(&json!({ "code": code }), fact);
+        assert_eq!(mistakes_of(&reason, &made), [""; 0], "{made}");
+    }
+}
+
+#[test]
+fn every_member_of_a_report_is_described() {
+    let start = "2026-01-02T12:00:00Z".parse().unwrap();
+    let refusal = Refusal::new("policy.bakeSeconds", "5 is wrong", "give another");
+    let report = Report {
+        reason: Some("release 2.0.0".to_owned()),
+        version_before: Some(2),
+        version_after: Some(3),
+        changed_fields: vec!["RuntimeEnvironmentUpdate".to_owned()],
+        taken: vec![Rung::Update],
+        because: vec![Reason::PolicyHolds],
+        failure: vec![Reason::NoJob],
+        next_step: Some("Look.".to_owned()),
+        events: vec![lifecycle::deployment::Event { at: start, what: "something".to_owned() }],
+        ..Report::refused("orders", "one", vec![refusal], start, start)
+    };
+    let schema = schema("report");
+    let report = json!(report);
+    assert_eq!(mistakes_of(&validator(&closed(schema.clone())), &report), [""; 0]);
+    let described: BTreeSet<&String> = schema["properties"].as_object().unwrap().keys().collect();
+    assert_eq!(described, report.as_object().unwrap().keys().collect());
+    // Whether the execution succeeds follows from the outcome.
+    for (outcome, success, is_valid) in [
+        (Outcome::Deployed, true, true),
+        (Outcome::Deployed, false, false),
+        (Outcome::RolledBack, true, false),
+        (Outcome::RolledBack, false, true),
+    ] {
+        let mut report = report.clone();
+        (report["outcome"], report["success"]) = (json!(outcome), json!(success));
+        assert_eq!(validator(&schema).is_valid(&report), is_valid, "{outcome} {success}");
+    }
+    for member in schema["required"].as_array().unwrap() {
+        let mut report = report.clone();
+        report.as_object_mut().unwrap().remove(member.as_str().unwrap());
+        assert!(!validator(&schema).is_valid(&report), "without {member}");
+    }
+}
