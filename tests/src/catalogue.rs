@@ -1,6 +1,7 @@
 //! The scenarios, by name and in groups: what goes live, what goes wrong with a job and with the service's operations, what
-//! others do meanwhile, what cannot be read, what is run twice, and what is refused.
+//! others do meanwhile, what people do by hand, what cannot be read, what is run twice, and what is refused.
 
+mod by_hand;
 mod evidence;
 mod going_live;
 mod jobs;
@@ -25,6 +26,7 @@ pub fn catalogue() -> Vec<Scenario> {
         jobs::scenarios(),
         operations::scenarios(),
         others::scenarios(),
+        by_hand::scenarios(),
         evidence::scenarios(),
         twice::scenarios(),
         refusals::scenarios(),
@@ -43,6 +45,7 @@ const ROLLBACK: &str = "RollbackApplication";
 const ROLLBACK_REFUSED: &str = "RollbackApplication (refused)";
 const FORCE: &str = "StopApplication by force";
 const FORCE_REFUSED: &str = "StopApplication by force (refused)";
+const STOP: &str = "StopApplication";
 const START: &str = "StartApplication";
 const SNAPSHOT: &str = "CreateApplicationSnapshot";
 /// A job whose restarts come in a steady rhythm.

@@ -1,0 +1,136 @@
+//! What people do through the same machine: stop, start, restart, and correct a job that crash-loops.
+
+use emulator::simulated::{Behaviour, JobFault};
+use emulator::{Effect, Loss, Occurrences};
+use lifecycle::report::Outcome::{Deployed, NeedsAttention, NoChange, Refused, Restored, Superseded};
+use serde_json::{Value, json};
+
+use super::{
+    FORCE, START, STOP, TEN_SECONDS, UPDATE, change, code, crash_loop, fault, lost, parallelism, somebody_updates, stopped,
+};
+use crate::scenario::{CrashKind, Happening, Planned, Scenario};
+use crate::world::App;
+
+const RESTARTED: [&str; 2] = [STOP, START];
+const CORRECTED: [&str; 3] = [FORCE, UPDATE, START];
+
+fn restart() -> Value {
+    json!({ "stop": "graceful", "start": true })
+}
+
+fn forced_restart() -> Value {
+    json!({ "stop": "force", "start": true })
+}
+
+fn named() -> Value {
+    json!({ "type": "RESTORE_FROM_CUSTOM_SNAPSHOT", "snapshot": "snapshot-1" })
+}
+
+/// Ran well for long enough to have a snapshot, and crash-loops soon after the scenario's beginning.
+fn fails_by_now() -> App {
+    let behaviour = Behaviour::from(JobFault::FailsLater { seconds: 660 }).restarting(TEN_SECONDS);
+    App { behaviour, ..App::default() }
+}
+
+pub(super) fn scenarios() -> Vec<Scenario> {
+    [stops_and_starts(), restarts(), crash_loops(), disturbed()].concat()
+}
+
+fn stops_and_starts() -> Vec<Scenario> {
+    vec![
+        Scenario::new("stop", "The application is stopped with a snapshot.")
+            .deploy(change(json!({ "stop": "graceful" }), Deployed, &[STOP])),
+        Scenario::new("stop-of-a-stopped-one", "There is nothing to stop.")
+            .of(stopped())
+            .deploy(change(json!({ "stop": "graceful" }), NoChange, &[])),
+        Scenario::new("stop-without-snapshots", "A graceful stop would lose the state, since snapshots are disabled.")
+            .of(App { snapshots_enabled: false, ..App::default() })
+            .deploy(change(json!({ "stop": "graceful" }), Refused, &[]).refused_for(&["stop"])),
+        Scenario::new("force-stop", "The application is stopped by force.")
+            .deploy(change(json!({ "stop": "force" }), Deployed, &[FORCE])),
+        Scenario::new("stop-then-start", "The application is stopped, and started again by another execution.")
+            .deploy(change(json!({ "stop": "graceful" }), Deployed, &[STOP]))
+            .deploy(change(json!({ "start": true }), Deployed, &[START]).at(300)),
+        Scenario::new("start-of-a-running-one", "The application runs already: its job is looked at, and that is all.")
+            .deploy(change(json!({ "start": true }), NoChange, &[])),
+        Scenario::new("stop-and-update", "The application is stopped, changed, and stays stopped.").deploy(
+            change(json!({ "stop": "graceful" }), Deployed, &[STOP, UPDATE])
+                .with("update", json!({ "ApplicationConfigurationUpdate": parallelism(4) })),
+        ),
+    ]
+}
+
+fn restarts() -> Vec<Scenario> {
+    vec![
+        Scenario::new("restart", "The application is restarted from the snapshot that its stop takes.")
+            .deploy(change(restart(), Deployed, &RESTARTED)),
+        Scenario::new("restart-by-force", "The application is restarted from the snapshot before.")
+            .when(0, Happening::Snapshots(1))
+            .deploy(change(forced_restart(), Deployed, &[FORCE, START])),
+        Scenario::new("restart-from-a-named-snapshot", "The application is restarted from an older snapshot.")
+            .when(0, Happening::Snapshots(2))
+            .deploy(change(forced_restart(), Deployed, &[FORCE, START]).with("restore", named())),
+        Scenario::new("restart-by-force-without-a-snapshot", "There would be no state to start from: refused.")
+            .deploy(change(forced_restart(), Refused, &[]).refused_for(&["restore.type"])),
+        Scenario::new("restart-without-state", "The request gives the state up, and the application begins without.")
+            .deploy(
+                change(forced_restart(), Deployed, &[FORCE, START])
+                    .with("restore", json!({ "type": "SKIP_RESTORE_FROM_SNAPSHOT" })),
+            ),
+        Scenario::new("restart-of-a-stopped-one", "The application is stopped already: it is started.")
+            .of(stopped())
+            .when(0, super::by_hand("StartApplication", json!({ "RunConfiguration": { "ApplicationRestoreConfiguration":
+                { "ApplicationRestoreType": "SKIP_RESTORE_FROM_SNAPSHOT" } } })))
+            .when(0, Happening::Rest)
+            .when(0, super::by_hand("StopApplication", json!({})))
+            .when(0, Happening::Rest)
+            .deploy(change(restart(), Deployed, &[START])),
+    ]
+}
+
+fn crash_loops() -> Vec<Scenario> {
+    let correction = |behaviour: Behaviour, outcome, calls: &[&'static str]| {
+        let planned = code(behaviour, outcome, calls).at(120);
+        planned.with("stop", json!("force")).with("start", json!(true))
+    };
+    let with_a_snapshot = |name, about| Scenario::new(name, about).of(fails_by_now()).when(0, Happening::Snapshots(1));
+    vec![
+        with_a_snapshot("correct-a-crash-loop", "A job that crash-loops is stopped by force, corrected and started.")
+            .deploy(correction(Behaviour::healthy(), Deployed, &CORRECTED)),
+        with_a_snapshot("correct-a-crash-loop-in-vain", "The correction crash-loops too, and so does what was before.")
+            .deploy(correction(crash_loop(), NeedsAttention, &[FORCE, UPDATE, START, FORCE, UPDATE, START])),
+        Scenario::new("stop-update-start-and-undo", "The change is bad: the application runs as before at the end.")
+            .when(0, Happening::Snapshots(1))
+            .deploy(
+                code(crash_loop(), Restored, &[STOP, UPDATE, START, FORCE, UPDATE, START])
+                    .with("stop", json!("graceful"))
+                    .with("start", json!(true)),
+            ),
+        with_a_snapshot("stop-of-a-crash-loop", "A job that crash-loops takes no snapshot: the stop fails, a person is asked.")
+            .deploy(change(json!({ "stop": "graceful" }), NeedsAttention, &[STOP]).at(120)),
+        with_a_snapshot("restart-of-a-crash-loop", "It crash-loops again: there is nothing to go back to.")
+            .deploy(change(forced_restart(), NeedsAttention, &[FORCE, START]).at(120)),
+    ]
+}
+
+fn disturbed() -> Vec<Scenario> {
+    let restarted = || change(restart(), Deployed, &RESTARTED);
+    vec![
+        Scenario::new("stop-cuts-a-hanging-update-short", "An update of somebody's never ends: it is ended by force.")
+            .when(0, Happening::Snapshots(1))
+            .when(0, fault("UpdateApplication", Effect::OperationHangs, Occurrences::Always))
+            .when(0, somebody_updates())
+            .deploy(change(json!({ "stop": "force" }), Deployed, &[FORCE])),
+        Scenario::new("somebody-updates-before-the-stop", "Somebody changes the application before it is stopped.")
+            .when(25, somebody_updates())
+            .deploy(change(restart(), Superseded, &[]).crashing("force-stop", 1, CrashKind::HangsBefore)),
+        Scenario::new("stop-answer-lost", "The answer to the stop is lost: it is stopped once.")
+            .when(0, lost("StopApplication", 1, Loss::ConnectionReset))
+            .deploy(change(restart(), Deployed, &["StopApplication (answer lost)", START])),
+        Scenario::new("stop-dies-after", "force-stop dies when it has stopped the application: it is stopped once.")
+            .deploy(restarted().crashing("force-stop", 1, CrashKind::DiesAfter)),
+        Scenario::new("restart-aborted-then-another", "A restart is aborted half-way; another one ends it.")
+            .deploy(Planned { abort_after_seconds: Some(20), outcome: None, ..change(restart(), Deployed, &[STOP]) })
+            .deploy(change(restart(), Deployed, &[START]).at(30)),
+    ]
+}
