@@ -6,4 +6,5 @@ pub mod checker;
 pub mod demo;
 pub mod flink_suite;
 pub mod scenario;
+pub mod snapshot_scenarios;
 pub mod world;

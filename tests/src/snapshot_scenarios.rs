@@ -1,0 +1,295 @@
+//! Runs of snapshots in virtual time: the two shipped definitions, run by our own engine, and the shipped handlers behind
+//! them, against the emulated service. Each handler signs with its own name, so that the record tells who made a call.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use asl::{
+    Engine, Event, Execution, ExecutionInput, ExecutionResult, Executions, Observer, StateMachine, Stop, TaskError,
+    TaskHandler,
+};
+use async_trait::async_trait;
+use check_snapshot::check_snapshot;
+use emulator::record::{Call, RecordEntry};
+use emulator::simulated::Behaviour;
+use handler::{Error, Metrics, invoke};
+use lifecycle::snapshots::{RunSummary, SnapshotResult};
+use prune_snapshots::{Pruner, prune_snapshots};
+use select_applications::select_applications;
+use serde_json::{Value, json};
+use take_snapshot::{Taker, take_snapshot};
+
+use crate::scenario::calls_of;
+use crate::world::{BUCKET, Functions, OPERATOR, World};
+
+/// The definition of a run.
+const RUN: &str = include_str!("../../statemachine/snapshot.asl.json");
+/// The definition of what is done with each application.
+const APPLICATION: &str = include_str!("../../statemachine/snapshot-application.asl.json");
+/// Names in the definitions' `DefinitionSubstitutions`, and the Lambda behind each.
+pub const SNAPSHOT_FUNCTIONS: [(&str, &str); 5] = [
+    ("SelectApplicationsFunction", "select-applications"),
+    ("TakeSnapshotFunction", "take-snapshot"),
+    ("CheckSnapshotFunction", "check-snapshot"),
+    ("PruneSnapshotsFunction", "prune-snapshots"),
+    ("NotifyFunction", "notify"),
+];
+/// The state machines' names.
+pub const RUN_MACHINE: &str = "snapshot";
+/// The name of the one that each application has an execution of.
+pub const APPLICATION_MACHINE: &str = "snapshot-application";
+
+/// The definition of what is done with one application, ready to run.
+///
+/// # Panics
+/// When the shipped definition is not one, which a test of its own finds.
+pub fn application_machine() -> StateMachine {
+    machine(APPLICATION, APPLICATION_MACHINE, &BTreeMap::new())
+}
+
+/// The definition of a run, ready to run.
+///
+/// # Panics
+/// When the shipped definition is not one, which a test of its own finds.
+pub fn run_machine() -> StateMachine {
+    let nested = ("SnapshotApplicationStateMachine".to_owned(), application_machine().arn());
+    machine(RUN, RUN_MACHINE, &BTreeMap::from([nested]))
+}
+
+#[expect(clippy::expect_used, reason = "the definitions are part of this binary")]
+fn machine(definition: &str, name: &str, more: &BTreeMap<String, String>) -> StateMachine {
+    let functions = SNAPSHOT_FUNCTIONS
+        .into_iter()
+        .map(|(name, function)| (format!("${{{name}}}"), name.to_owned(), function.to_owned()))
+        .filter(|(place, ..)| definition.contains(place))
+        .map(|(_, name, function)| (name, function));
+    let substitutions = functions.chain(more.clone()).collect();
+    StateMachine::parse(definition, &substitutions).expect("the shipped definition is valid").named(name)
+}
+
+/// An application as a run finds it.
+#[derive(Debug, Clone)]
+pub struct SnapshotApp {
+    /// Its name.
+    pub name: String,
+    /// What its code does.
+    pub behaviour: Behaviour,
+    /// Whether it is started.
+    pub is_running: bool,
+    /// Whether the service takes snapshots of it.
+    pub snapshots_enabled: bool,
+    /// Its tags.
+    pub tags: Vec<(&'static str, &'static str)>,
+}
+
+impl SnapshotApp {
+    /// A healthy one that runs, without tags.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            behaviour: Behaviour::healthy(),
+            is_running: true,
+            snapshots_enabled: true,
+            tags: Vec::new(),
+        }
+    }
+}
+
+/// What came of a run.
+#[derive(Debug)]
+pub struct SnapshotsRun {
+    /// The end of its execution.
+    pub result: ExecutionResult,
+    /// The executions of the applications, in the order in which they began.
+    pub applications: Vec<Execution>,
+}
+
+impl SnapshotsRun {
+    /// The summary: the output of an execution that succeeds, the cause of one that fails.
+    ///
+    /// # Errors
+    /// When the execution ended without one.
+    pub fn summary(&self) -> Result<RunSummary, String> {
+        let cause = || self.result.cause.as_deref().and_then(|cause| serde_json::from_str(cause).ok());
+        let value: Option<Value> = self.result.output.clone().or_else(cause);
+        let value = value.ok_or_else(|| format!("no summary: {:?}", self.result))?;
+        serde_json::from_value(value.clone()).map_err(|error| format!("{error}: {value}"))
+    }
+
+    /// What came of each application, by its name.
+    ///
+    /// # Errors
+    /// When an application's execution ended without a result, or two did for the same application.
+    pub fn results(&self) -> Result<BTreeMap<String, SnapshotResult>, String> {
+        let mut results = BTreeMap::new();
+        for execution in &self.applications {
+            let output = execution.output.as_ref().ok_or_else(|| format!("no result: {execution:?}"))?;
+            let result: SnapshotResult =
+                serde_json::from_value((**output).clone()).map_err(|error| format!("{error}: {output}"))?;
+            if let Some(twice) = results.insert(result.application.clone(), result) {
+                return Err(format!("{} had two executions", twice.application));
+            }
+        }
+        Ok(results)
+    }
+
+    /// How many applications' executions ran at the same time, at most.
+    pub fn most_at_a_time(&self) -> usize {
+        let mut changes: Vec<_> = self
+            .applications
+            .iter()
+            .flat_map(|execution| [Some((execution.started_at, 1)), execution.ended_at.map(|ended| (ended, -1))])
+            .flatten()
+            .collect();
+        // Of what happens at the same moment, an end makes room for a beginning.
+        changes.sort_unstable();
+        let at_a_time = changes.into_iter().scan(0_i32, |running, (_, change)| {
+            *running += change;
+            Some(*running)
+        });
+        at_a_time.max().and_then(|most| usize::try_from(most).ok()).unwrap_or_default()
+    }
+}
+
+/// Nobody watches.
+struct Unwatched;
+
+impl Observer for Unwatched {
+    fn observe(&self, _event: &Event<'_>) {}
+}
+
+/// Functions of the state machines that fail on some of their calls, as Lambda's own faults do: the function has run, and
+/// its answer is lost.
+#[derive(Debug, Clone, Default)]
+pub struct LostAnswers(pub Vec<&'static str>);
+
+/// The shipped handlers, each with credentials of its own.
+struct SnapshotFunctions {
+    each: BTreeMap<&'static str, Functions>,
+    lost: std::sync::Mutex<Vec<&'static str>>,
+}
+
+#[async_trait]
+impl TaskHandler for SnapshotFunctions {
+    async fn invoke(&self, function: &str, payload: Value) -> Result<Value, TaskError> {
+        let Some(Functions { flink, notifier, turns }) = self.each.get(function) else {
+            let error = "Lambda.ResourceNotFoundException".to_owned();
+            return Err(TaskError { error, cause: format!("there is no function {function}") });
+        };
+        let (flink_clone, turns) = (flink.clone(), turns.clone());
+        let result = match function {
+            "select-applications" => invoke(flink, &async |f: &_, e| select_applications(f, e).await, payload).await,
+            "take-snapshot" => {
+                let taker = Taker { flink: flink_clone, turns };
+                invoke(&taker, &async |t: &_, e| take_snapshot(t, e).await, payload).await
+            }
+            "check-snapshot" => invoke(flink, &async |f: &_, e| check_snapshot(f, e).await, payload).await,
+            "prune-snapshots" => {
+                let pruner = Pruner { flink: flink_clone, turns, metrics: Metrics::on(std::io::sink()) };
+                invoke(&pruner, &async |p: &_, e| prune_snapshots(p, e).await, payload).await
+            }
+            _ => invoke(notifier, &async |n: &_, e| notify::tell_of(n, e).await, payload).await,
+        };
+        let mut lost = self.lost.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Some(place) = lost.iter().position(|lost| *lost == function) {
+            lost.remove(place);
+            return Err(TaskError { error: "Sandbox.Timedout".to_owned(), cause: "the answer is lost".to_owned() });
+        }
+        result.map_err(|error: Error| TaskError {
+            error: error.name().to_owned(),
+            cause: json!({ "errorType": error.name(), "errorMessage": error.to_string() }).to_string(),
+        })
+    }
+}
+
+impl World {
+    /// Creates these applications and starts those that are to run, all at once. They have run for ten minutes when this
+    /// returns.
+    ///
+    /// # Errors
+    /// When the emulator refuses.
+    pub async fn create_all(&self, apps: &[SnapshotApp]) -> Result<(), String> {
+        for app in apps {
+            self.create_one(app).await?;
+        }
+        for app in apps {
+            self.wait_for(&app.name, "READY").await?;
+        }
+        for app in apps.iter().filter(|app| app.is_running) {
+            let body = json!({ "ApplicationName": app.name, "RunConfiguration": {
+                "ApplicationRestoreConfiguration": { "ApplicationRestoreType": "SKIP_RESTORE_FROM_SNAPSHOT" } } });
+            self.call(OPERATOR, "StartApplication", &body).await?;
+        }
+        for app in apps.iter().filter(|app| app.is_running) {
+            self.wait_for(&app.name, "RUNNING").await?;
+        }
+        self.clock.sleep(Duration::from_mins(10)).await;
+        Ok(())
+    }
+
+    async fn create_one(&self, app: &SnapshotApp) -> Result<(), String> {
+        let key = format!("{}-1.jar", app.name);
+        let version = self.put_code(&key, &app.behaviour);
+        let tags: Vec<Value> = app.tags.iter().map(|(key, value)| json!({ "Key": key, "Value": value })).collect();
+        let mut body = json!({
+            "ApplicationName": app.name,
+            "RuntimeEnvironment": "FLINK-1_20",
+            "ServiceExecutionRole": "arn:aws:iam::123456789012:role/orders",
+            "ApplicationConfiguration": {
+                "ApplicationCodeConfiguration": { "CodeContentType": "ZIPFILE", "CodeContent": { "S3ContentLocation": {
+                    "BucketARN": format!("arn:aws:s3:::{BUCKET}"), "FileKey": key, "ObjectVersion": version } } },
+                "ApplicationSnapshotConfiguration": { "SnapshotsEnabled": app.snapshots_enabled },
+            },
+        });
+        if !tags.is_empty() {
+            body["Tags"] = tags.into();
+        }
+        self.call(OPERATOR, "CreateApplication", &body).await.map(|_| ())
+    }
+
+    /// Runs snapshots to their end, as an execution of this name.
+    ///
+    /// # Errors
+    /// When the engine does not take the execution, as Step Functions would not.
+    pub async fn take_snapshots(&self, name: &str, input: &Value) -> Result<SnapshotsRun, String> {
+        self.take_snapshots_despite(name, input, LostAnswers::default(), std::future::pending()).await
+    }
+
+    /// The same where these answers are lost, or until `stop`.
+    ///
+    /// # Errors
+    /// When the engine does not take the execution, as Step Functions would not.
+    pub async fn take_snapshots_despite(
+        &self,
+        name: &str,
+        input: &Value,
+        lost: LostAnswers,
+        stop: impl Future<Output = Stop> + Send,
+    ) -> Result<SnapshotsRun, String> {
+        let each = SNAPSHOT_FUNCTIONS.map(|(_, function)| (function, self.functions(function)));
+        let functions = SnapshotFunctions { each: BTreeMap::from(each), lost: std::sync::Mutex::new(lost.0) };
+        let executions = Executions::default();
+        let nested: Vec<Arc<StateMachine>> = vec![Arc::new(application_machine())];
+        let engine = Engine::new(self.clock.clone(), Arc::new(functions), Arc::new(Unwatched), 1)
+            .with_state_machines(Arc::new(nested))
+            .with_executions(executions.clone());
+        let execution = ExecutionInput { name: name.to_owned(), input: input.clone() };
+        let result = engine.run_until(&run_machine(), execution, stop).await.map_err(|error| error.to_string())?;
+        let of_applications = |execution: &Execution| execution.state_machine_arn.ends_with(APPLICATION_MACHINE);
+        let applications = executions.all().into_iter().filter(of_applications).collect();
+        Ok(SnapshotsRun { result, applications })
+    }
+}
+
+/// The calls of kinesisanalyticsv2 that the handlers made since this entry of the record, with how often each was made.
+pub fn calls_since(record: &[RecordEntry], since: usize) -> BTreeMap<String, usize> {
+    let mut calls = BTreeMap::new();
+    for (_, function) in SNAPSHOT_FUNCTIONS {
+        let made = calls_of(record.get(since..).unwrap_or_default(), function);
+        for Call { service, operation, .. } in made {
+            *calls.entry(format!("{service}:{operation}")).or_default() += 1;
+        }
+    }
+    calls
+}
