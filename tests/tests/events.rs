@@ -82,15 +82,23 @@ async fn each_sample_is_deployed_and_reaches_the_service_as_it_is() {
         let record = world.emulator.record();
         let updates: Vec<_> =
             calls_of(&record, &trace.principal).filter(|call| call.operation == "UpdateApplication").collect();
-        let [update] = updates.as_slice() else { panic!("{name}: {} updates", updates.len()) };
-        let mut expected = input["update"].clone();
-        expected["ApplicationName"] = input["application"].clone();
-        expected["CurrentApplicationVersionId"] = update.request["CurrentApplicationVersionId"].clone();
+        assert_eq!(updates.len(), usize::from(input.get("update").is_some()), "{name}");
         let restore = input
             .get("restore")
             .map_or_else(Restore::default, |restore| serde_json::from_value(restore.clone()).unwrap());
-        expected["RunConfigurationUpdate"] = restore.run_configuration();
-        assert_eq!(update.request, expected, "{name}");
+        for update in updates {
+            let mut expected = input["update"].clone();
+            expected["ApplicationName"] = input["application"].clone();
+            expected["CurrentApplicationVersionId"] = update.request["CurrentApplicationVersionId"].clone();
+            expected["RunConfigurationUpdate"] = restore.run_configuration();
+            assert_eq!(update.request, expected, "{name}");
+        }
+        let stops: Vec<_> = calls_of(&record, &trace.principal)
+            .filter(|call| call.operation == "StopApplication")
+            .map(|call| call.request["Force"].clone())
+            .collect();
+        let asked_for = input.get("stop").map(|stop| json!(stop == "force"));
+        assert_eq!(stops, asked_for.into_iter().collect::<Vec<_>>(), "{name}");
 
         let secrets: Vec<String> = property_values(&input["update"]).into_iter().collect();
         let violations = check(&Observed { record: &record, executions: &[trace], secrets: &secrets });
@@ -112,7 +120,7 @@ async fn prepare(world: &World, mut input: Value) -> Value {
     let turns_snapshots_on = input.pointer(
         "/update/ApplicationConfigurationUpdate/ApplicationSnapshotConfigurationUpdate/SnapshotsEnabledUpdate",
     ) == Some(&json!(true));
-    let is_running = !turns_snapshots_on && input["start"] != json!(true);
+    let is_running = !turns_snapshots_on && (input["start"] != json!(true) || input.get("stop").is_some());
     assert_eq!(name, App::default().name);
     let app = App { is_running: false, snapshots_enabled: !turns_snapshots_on, ..App::default() };
     world.create(&app).await.unwrap();
@@ -137,7 +145,13 @@ async fn prepare(world: &World, mut input: Value) -> Value {
     if is_running {
         start(world, name).await;
     }
-    if let Some(snapshot) = input.pointer("/restore/snapshot") {
+    // What is stopped by force, or is to be started, has a snapshot to go on from.
+    let snapshot = match (input.pointer("/restore/snapshot"), input["stop"] == json!("force")) {
+        (Some(named), _) => Some(named.clone()),
+        (None, true) => Some(json!("before")),
+        (None, false) => None,
+    };
+    if let Some(snapshot) = snapshot {
         let body = json!({ "ApplicationName": name, "SnapshotName": snapshot });
         world.call(OPERATOR, "CreateApplicationSnapshot", &body).await.unwrap();
         world.clock.sleep(Duration::from_mins(1)).await;
@@ -147,6 +161,14 @@ async fn prepare(world: &World, mut input: Value) -> Value {
     }
     let drops_state = input.pointer("/restore/allowNonRestoredState") == Some(&json!(true));
     let behaviour = if drops_state { Behaviour::from(JobFault::RemovedUid) } else { Behaviour::healthy() };
+    if input.get("update").is_none() {
+        if !is_running {
+            start(world, name).await;
+            world.call(OPERATOR, "StopApplication", &json!({ "ApplicationName": name })).await.unwrap();
+            world.wait_for(name, "READY").await.unwrap();
+        }
+        return input;
+    }
     let configuration = &mut input["update"]["ApplicationConfigurationUpdate"];
     if let Some(location) =
         configuration.pointer_mut("/ApplicationCodeConfigurationUpdate/CodeContentUpdate/S3ContentLocationUpdate")

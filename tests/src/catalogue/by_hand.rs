@@ -6,7 +6,8 @@ use lifecycle::report::Outcome::{Deployed, NeedsAttention, NoChange, Refused, Re
 use serde_json::{Value, json};
 
 use super::{
-    FORCE, START, STOP, TEN_SECONDS, UPDATE, change, code, crash_loop, fault, lost, parallelism, somebody_updates, stopped,
+    FORCE, START, STOP, TEN_SECONDS, UPDATE, change, code, crash_loop, fault, lost, parallelism, somebody_updates,
+    stopped,
 };
 use crate::scenario::{CrashKind, Happening, Planned, Scenario};
 use crate::world::App;
@@ -38,16 +39,24 @@ pub(super) fn scenarios() -> Vec<Scenario> {
 
 fn stops_and_starts() -> Vec<Scenario> {
     vec![
-        Scenario::new("stop", "The application is stopped with a snapshot.")
-            .deploy(change(json!({ "stop": "graceful" }), Deployed, &[STOP])),
-        Scenario::new("stop-of-a-stopped-one", "There is nothing to stop.")
-            .of(stopped())
-            .deploy(change(json!({ "stop": "graceful" }), NoChange, &[])),
+        Scenario::new("stop", "The application is stopped with a snapshot.").deploy(change(
+            json!({ "stop": "graceful" }),
+            Deployed,
+            &[STOP],
+        )),
+        Scenario::new("stop-of-a-stopped-one", "There is nothing to stop.").of(stopped()).deploy(change(
+            json!({ "stop": "graceful" }),
+            NoChange,
+            &[],
+        )),
         Scenario::new("stop-without-snapshots", "A graceful stop would lose the state, since snapshots are disabled.")
             .of(App { snapshots_enabled: false, ..App::default() })
             .deploy(change(json!({ "stop": "graceful" }), Refused, &[]).refused_for(&["stop"])),
-        Scenario::new("force-stop", "The application is stopped by force.")
-            .deploy(change(json!({ "stop": "force" }), Deployed, &[FORCE])),
+        Scenario::new("force-stop", "The application is stopped by force.").deploy(change(
+            json!({ "stop": "force" }),
+            Deployed,
+            &[FORCE],
+        )),
         Scenario::new("stop-then-start", "The application is stopped, and started again by another execution.")
             .deploy(change(json!({ "stop": "graceful" }), Deployed, &[STOP]))
             .deploy(change(json!({ "start": true }), Deployed, &[START]).at(300)),
@@ -62,8 +71,11 @@ fn stops_and_starts() -> Vec<Scenario> {
 
 fn restarts() -> Vec<Scenario> {
     vec![
-        Scenario::new("restart", "The application is restarted from the snapshot that its stop takes.")
-            .deploy(change(restart(), Deployed, &RESTARTED)),
+        Scenario::new("restart", "The application is restarted from the snapshot that its stop takes.").deploy(change(
+            restart(),
+            Deployed,
+            &RESTARTED,
+        )),
         Scenario::new("restart-by-force", "The application is restarted from the snapshot before.")
             .when(0, Happening::Snapshots(1))
             .deploy(change(forced_restart(), Deployed, &[FORCE, START])),
@@ -79,8 +91,14 @@ fn restarts() -> Vec<Scenario> {
             ),
         Scenario::new("restart-of-a-stopped-one", "The application is stopped already: it is started.")
             .of(stopped())
-            .when(0, super::by_hand("StartApplication", json!({ "RunConfiguration": { "ApplicationRestoreConfiguration":
-                { "ApplicationRestoreType": "SKIP_RESTORE_FROM_SNAPSHOT" } } })))
+            .when(
+                0,
+                super::by_hand(
+                    "StartApplication",
+                    json!({ "RunConfiguration": { "ApplicationRestoreConfiguration":
+                { "ApplicationRestoreType": "SKIP_RESTORE_FROM_SNAPSHOT" } } }),
+                ),
+            )
             .when(0, Happening::Rest)
             .when(0, super::by_hand("StopApplication", json!({})))
             .when(0, Happening::Rest)
@@ -106,8 +124,11 @@ fn crash_loops() -> Vec<Scenario> {
                     .with("stop", json!("graceful"))
                     .with("start", json!(true)),
             ),
-        with_a_snapshot("stop-of-a-crash-loop", "A job that crash-loops takes no snapshot: the stop fails, a person is asked.")
-            .deploy(change(json!({ "stop": "graceful" }), NeedsAttention, &[STOP]).at(120)),
+        with_a_snapshot(
+            "stop-of-a-crash-loop",
+            "A job that crash-loops takes no snapshot: the stop fails, a person is asked.",
+        )
+        .deploy(change(json!({ "stop": "graceful" }), NeedsAttention, &[STOP]).at(120)),
         with_a_snapshot("restart-of-a-crash-loop", "It crash-loops again: there is nothing to go back to.")
             .deploy(change(forced_restart(), NeedsAttention, &[FORCE, START]).at(120)),
     ]

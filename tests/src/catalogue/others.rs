@@ -161,10 +161,13 @@ fn other_deployments() -> Vec<Scenario> {
         Scenario::new("second-waits-from-the-start", "Two deployments begin at once: they take turns.")
             .deploy(good())
             .deploy(good()),
-        Scenario::new("three-in-a-minute", "Three deployments in a minute take turns, in the order of their beginning.")
-            .deploy(good())
-            .deploy(good().at(20))
-            .deploy(good().at(40)),
+        Scenario::new(
+            "three-in-a-minute",
+            "Three deployments in a minute take turns, in the order of their beginning.",
+        )
+        .deploy(good())
+        .deploy(good().at(20))
+        .deploy(good().at(40)),
         Scenario::new("second-is-bad", "The second deployment crash-loops: it comes back to the first one's version.")
             .deploy(good())
             .deploy(bad().at(200)),
@@ -178,9 +181,12 @@ fn other_deployments() -> Vec<Scenario> {
             .deploy(good().uploaded("orders.jar", "01", 0))
             .deploy(overtaken().uploaded("orders.jar", "02", 10).at(20))
             .deploy(good().uploaded("orders.jar", "0A", 20).at(30)),
-        Scenario::new("late-upload", "An upload's event arrives after that of a newer one: it is not deployed any more.")
-            .deploy(good().uploaded("orders-2.jar", "01", 60))
-            .deploy(overtaken().uploaded("orders-1.jar", "07", 0).at(2_000)),
+        Scenario::new(
+            "late-upload",
+            "An upload's event arrives after that of a newer one: it is not deployed any more.",
+        )
+        .deploy(good().uploaded("orders-2.jar", "01", 60))
+        .deploy(overtaken().uploaded("orders-1.jar", "07", 0).at(2_000)),
         Scenario::new("upload-and-a-person", "An upload and a change by hand take turns: neither drops the other's.")
             .deploy(good())
             .deploy(good().uploaded("orders.jar", "01", 10).at(20))
@@ -188,10 +194,13 @@ fn other_deployments() -> Vec<Scenario> {
         Scenario::new("aborted-in-its-turn", "An execution is aborted while another waits, which then has its turn.")
             .deploy(Planned { abort_after_seconds: Some(200), outcome: None, ..good() })
             .deploy(good().at(20)),
-        Scenario::new("aborted-while-it-waits", "An execution is aborted while it waits: the one behind it is not held up.")
-            .deploy(good())
-            .deploy(Planned { abort_after_seconds: Some(60), outcome: None, calls: Vec::new(), ..good() }.at(20))
-            .deploy(good().at(40)),
+        Scenario::new(
+            "aborted-while-it-waits",
+            "An execution is aborted while it waits: the one behind it is not held up.",
+        )
+        .deploy(good())
+        .deploy(Planned { abort_after_seconds: Some(60), outcome: None, calls: Vec::new(), ..good() }.at(20))
+        .deploy(good().at(40)),
         Scenario::new("turn-never-comes", "A deployment waits for its turn no longer than its policy says.")
             .deploy(good())
             .deploy(
@@ -201,10 +210,7 @@ fn other_deployments() -> Vec<Scenario> {
                     .at(20),
             ),
         Scenario::new("turn-is-seen-late", "Step Functions shows for a while that an execution runs which has ended.")
-            .when(
-                1,
-                fault("DescribeExecution", Effect::StaleRead(Duration::from_secs(120)), Occurrences::Always),
-            )
+            .when(1, fault("DescribeExecution", Effect::StaleRead(Duration::from_secs(120)), Occurrences::Always))
             .deploy(good())
             .deploy(good().at(20)),
         Scenario::new("turn-answer-lost", "The answer to the taking of the turn is lost: it is taken once.")

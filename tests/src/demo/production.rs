@@ -24,7 +24,7 @@ use super::news::News;
 use super::pace::{Pace, Speeds};
 use crate::flink_suite::ledger::Ledger;
 use crate::scenario::{Happening, Logs, Run, Scenario};
-use crate::world::{BUS, TURNS, FUNCTIONS, Stage, TOPIC, World, noon};
+use crate::world::{BUS, FUNCTIONS, Stage, TOPIC, TURNS, World, noon};
 
 /// Real time that a Lambda has for one step.
 const LAMBDA_TIME_OUT: Duration = Duration::from_mins(1);
