@@ -1,6 +1,7 @@
 //! `cargo xtask check`: everything about the repository that can be judged without running its tests. All steps are made
 //! even when one fails, and what was not checked, and why, is said beside what was.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,13 +15,17 @@ use crate::definitions;
 use crate::hygiene::Rules;
 use crate::process;
 use crate::report;
-use crate::tools::{self, Python, Validators};
+use crate::templates;
+use crate::tools::{self, Python, Sam, Validators};
 use crate::workspace::Workspace;
 
 const CARGO_DENY: &str = "0.20.2";
 const CARGO_MACHETE: &str = "0.9.2";
 const VALIDATORS: [&str; 2] = ["asl-validator", "amazon-states-language-service"];
 const TEMPLATE: &str = "template.yaml";
+const ALARMS: &str = "alarms.yaml";
+const CHECKOV_CONFIGURATION: &str = ".checkov.yaml";
+const INSECURE_TEMPLATE: &str = "insecure-template.yaml";
 /// What cargo-deny says when it has no advisories to compare with.
 const NO_DATABASE: &str = "failed to fetch advisory database";
 
@@ -35,8 +40,10 @@ pub(crate) enum Step {
     Spelling,
     /// Every sample input in events/ is JSON
     Events,
-    /// The state machines and the template are valid, and the validators still notice when one is not
+    /// The state machines are valid, and the validators still notice when one is not
     Definitions,
+    /// The templates are valid, fit the code and are as secure as can be (cfn-lint, sam, checkov)
+    Templates,
     /// Every dependency is used (cargo-machete)
     Unused,
     /// Licences, banned crates, sources and advisories (cargo-deny)
@@ -103,6 +110,7 @@ impl Step {
             Self::Spelling => spelling(workspace),
             Self::Events => events(workspace),
             Self::Definitions => definitions(workspace),
+            Self::Templates => templates(workspace),
             Self::Unused => unused(workspace),
             Self::Dependencies => dependencies(workspace),
         }
@@ -186,10 +194,8 @@ fn definitions(workspace: &Workspace) -> StepResult {
         }
         problems.extend(toothless(workspace, &validators, &name, &definition)?);
     }
-    let (template_problems, note) = template(workspace, &python)?;
-    problems.extend(template_problems);
     none(problems)?;
-    Ok(vec![format!("{}", files.iter().map(|file| workspace.relative(file)).collect::<Vec<_>>().join(", ")), note])
+    Ok(vec![files.iter().map(|file| workspace.relative(file)).collect::<Vec<_>>().join(", ")])
 }
 
 /// The broken copies of a definition that a validator accepted.
@@ -242,35 +248,139 @@ fn complaints(output: &Output) -> Vec<String> {
     process::printed(output).lines().filter(|line| !line.trim().is_empty()).map(str::to_owned).collect()
 }
 
-/// cfn-lint over the template, and over a broken one that it has to refuse. The problems, and what to say beside them.
-fn template(workspace: &Workspace, python: &Python) -> Result<(Vec<String>, String), Box<dyn Error>> {
+/// Our own rules over the templates, then AWS's and the field's; each also over a template that it has to refuse.
+fn templates(workspace: &Workspace) -> StepResult {
+    let definitions = workspace
+        .files("statemachine", ".asl.json")?
+        .iter()
+        .map(|file| Ok((workspace.relative(file), read_json(workspace, file)?)))
+        .collect::<Result<BTreeMap<_, _>, CheckError>>()?;
+    let template = read_text(workspace, &workspace.path(TEMPLATE))?;
+    let named = |name: &'static str, problems: Vec<String>| problems.into_iter().map(move |it| format!("{name}: {it}"));
+    let mut problems: Vec<String> =
+        named(TEMPLATE, templates::problems(&template, &definitions, &lambdas(workspace)?)).collect();
+    problems.extend(named("cfn-lint", cfn_lint(workspace, &template, &definitions)?));
+    problems.extend(named("sam validate", sam_validate(workspace)?));
+    problems.extend(named("checkov", checkov(workspace)?));
+    none(problems)?;
+    Ok(vec![format!("{TEMPLATE}, {ALARMS}")])
+}
+
+/// The names of the crates that are a Lambda, as their descriptions say.
+fn lambdas(workspace: &Workspace) -> Result<BTreeSet<String>, CheckError> {
+    let unreadable = |source| unreadable(workspace, &workspace.path("crates"), source);
+    let mut names = BTreeSet::new();
+    for entry in fs::read_dir(workspace.path("crates")).map_err(unreadable)? {
+        let entry = entry.map_err(unreadable)?;
+        let manifest = entry.path().join("Cargo.toml");
+        if manifest.is_file() && read_text(workspace, &manifest)?.contains("\ndescription = \"Lambda: ") {
+            names.insert(entry.file_name().to_string_lossy().into_owned());
+        }
+    }
+    Ok(names)
+}
+
+/// cfn-lint over the templates, over a copy with the definitions inside, and over templates that it has to refuse.
+fn cfn_lint(
+    workspace: &Workspace,
+    template: &str,
+    definitions: &BTreeMap<String, Value>,
+) -> Result<Vec<String>, Box<dyn Error>> {
+    let python = Python::provide(workspace)?;
+    let directory = workspace.target().join("xtask").join(format!("inlined-{}", std::process::id()));
+    fs::create_dir_all(&directory)?;
+    let inlined = directory.join(TEMPLATE);
+    fs::write(&inlined, templates::inlined(template, definitions))?;
+    let broken = definitions.iter().filter_map(|(path, definition)| {
+        let (_, broken) = definitions::broken(definition).into_iter().next()?;
+        Some((path.clone(), broken))
+    });
+    let broken_inside = directory.join("broken.yaml");
+    fs::write(&broken_inside, templates::inlined(template, &broken.collect()))?;
+
+    let mut problems = Vec::new();
+    for file in [workspace.path(TEMPLATE), workspace.path(ALARMS), inlined] {
+        if let Verdict::Refused(complaints) = lint(workspace, &python, &file)? {
+            problems.extend(complaints.into_iter().filter(|complaint| !templates::is_false_alarm(complaint)));
+        }
+    }
+    for (what, file) in [
+        ("a broken template", workspace.pins().join("broken-template.yaml")),
+        ("broken definitions inside the template", broken_inside),
+    ] {
+        if let Verdict::Accepted = lint(workspace, &python, &file)? {
+            problems.push(format!("accepts {what}: it checks nothing"));
+        }
+    }
+    fs::remove_dir_all(&directory)?;
+    Ok(problems)
+}
+
+fn lint(workspace: &Workspace, python: &Python, file: &Path) -> Result<Verdict, Box<dyn Error>> {
     // What its exit code is a sum of, beside 8 for remarks.
     const HAS_ERRORS: i32 = 2;
     const HAS_WARNINGS: i32 = 4;
-    let lint = |file: &Path| {
-        let mut command = python.program("cfn-lint");
-        let output = process::capture(
-            command.args(["--format", "parseable", "--"]).arg(workspace.relative(file)).current_dir(workspace.root()),
-        )?;
+    let mut command = python.program("cfn-lint");
+    let output = process::capture(
+        command.args(["--format", "parseable", "--"]).arg(workspace.relative(file)).current_dir(workspace.root()),
+    )?;
+    match output.status.code() {
+        Some(0 | 8) => Ok(Verdict::Accepted),
+        Some(code) if code & (HAS_ERRORS | HAS_WARNINGS) != 0 => Ok(Verdict::Refused(complaints(&output))),
+        _ => Err(process::failed(&command, &output).into()),
+    }
+}
+
+/// `sam validate --lint` over the template, and over one that it has to refuse. It asks AWS nothing.
+fn sam_validate(workspace: &Workspace) -> Result<Vec<String>, Box<dyn Error>> {
+    let sam = Sam::provide(workspace)?;
+    let validate = |file: &Path| {
+        let mut command = sam.command();
+        command.args(["validate", "--lint", "--region", "us-east-1", "--template"]).arg(file);
+        let output = process::capture(command.current_dir(workspace.root()))?;
         match output.status.code() {
             Some(0) => Ok(Verdict::Accepted),
-            Some(code) if code & (HAS_ERRORS | HAS_WARNINGS) != 0 => Ok(Verdict::Refused(complaints(&output))),
-            Some(8) => Ok(Verdict::Accepted),
+            Some(1) => Ok(Verdict::Refused(complaints(&output))),
             _ => Err(process::failed(&command, &output)),
         }
     };
     let mut problems = Vec::new();
-    if let Verdict::Accepted = lint(&workspace.pins().join("broken-template.yaml"))? {
-        problems.push("cfn-lint accepts a broken template: it checks nothing".to_owned());
+    if let Verdict::Refused(complaints) = validate(&workspace.path(TEMPLATE))? {
+        problems.extend(complaints);
     }
-    let template = workspace.path(TEMPLATE);
-    if !template.exists() {
-        return Ok((problems, format!("{TEMPLATE}: not checked, there is none")));
+    if let Verdict::Accepted = validate(&workspace.pins().join("broken-template.yaml"))? {
+        problems.push("accepts a broken template: it checks nothing".to_owned());
     }
-    if let Verdict::Refused(complaints) = lint(&template)? {
-        problems.extend(complaints.into_iter().map(|complaint| format!("cfn-lint: {complaint}")));
+    Ok(problems)
+}
+
+/// checkov over the templates and over one that it has to refuse. What our configuration skips is asked for as well, to see
+/// that it still has to be skipped; so checkov runs where it does not find that configuration by itself.
+fn checkov(workspace: &Workspace) -> Result<Vec<String>, Box<dyn Error>> {
+    let (skipped, mut problems) =
+        templates::skipped_rules(&read_text(workspace, &workspace.path(CHECKOV_CONFIGURATION))?);
+    let elsewhere = workspace.target().join("xtask");
+    fs::create_dir_all(&elsewhere)?;
+    let mut command = Python::with_checkov(workspace)?.program("checkov");
+    command.current_dir(elsewhere).args([
+        "--framework",
+        "cloudformation",
+        "--skip-download",
+        "--quiet",
+        "--output",
+        "json",
+    ]);
+    for file in [workspace.path(TEMPLATE), workspace.path(ALARMS), workspace.pins().join(INSECURE_TEMPLATE)] {
+        command.arg("--file").arg(file);
     }
-    Ok((problems, format!("{TEMPLATE} valid")))
+    let output = process::capture(&mut command)?;
+    // 1 says that there are findings.
+    let answer = match output.status.code() {
+        Some(0 | 1) => serde_json::from_slice(&output.stdout).map_err(|_| process::failed(&command, &output))?,
+        _ => return Err(process::failed(&command, &output).into()),
+    };
+    problems.extend(templates::findings(&answer, &skipped, INSECURE_TEMPLATE));
+    Ok(problems)
 }
 
 fn unused(workspace: &Workspace) -> StepResult {
@@ -296,6 +406,10 @@ fn dependencies(workspace: &Workspace) -> StepResult {
         return Ok(vec!["advisories: not checked, the database is out of reach".to_owned()]);
     }
     Err(process::failed(&advisories, &output).into())
+}
+
+fn read_text(workspace: &Workspace, path: &Path) -> Result<String, CheckError> {
+    fs::read_to_string(path).map_err(|source| unreadable(workspace, path, source))
 }
 
 fn read_json(workspace: &Workspace, path: &PathBuf) -> Result<Value, CheckError> {

@@ -86,7 +86,7 @@ fn problems_of_state(state: &Value) -> Vec<&'static str> {
 }
 
 /// All states with their names, those inside Parallel and Map included.
-fn states(machine: &Value) -> Vec<(&str, &Value)> {
+pub(crate) fn states(machine: &Value) -> Vec<(&str, &Value)> {
     let mut found = Vec::new();
     for (name, state) in machine["States"].as_object().into_iter().flatten() {
         found.push((name.as_str(), state));

@@ -11,6 +11,7 @@ mod process;
 mod programs;
 mod report;
 mod store;
+mod templates;
 mod test;
 mod tools;
 mod workspace;

@@ -72,7 +72,12 @@ impl Python {
         Self::environment(workspace, "python", &workspace.pins().join("requirements.txt"))
     }
 
-    /// The environment `target/tools/NAME` with the packages that a file of pins lists.
+    /// checkov, in `target/tools/checkov`; apart, since it pins half of its dependencies.
+    pub(crate) fn with_checkov(workspace: &Workspace) -> Result<Self, ToolError> {
+        Self::environment(workspace, "checkov", &workspace.pins().join("checkov/requirements.txt"))
+    }
+
+    /// The environment `target/tools/NAME` with the packages that a file of pins lists, all of them: pip looks for no others.
     fn environment(workspace: &Workspace, name: &str, requirements: &Path) -> Result<Self, ToolError> {
         let version = python_version()?;
         let pins = read_pins(requirements)?;
@@ -88,7 +93,7 @@ impl Python {
                 process::read(
                     Command::new(directory.join("bin/python"))
                         .args(["-m", "pip", "install", "--quiet", "--no-input", "--disable-pip-version-check"])
-                        .args(["--require-hashes", "--only-binary", ":all:", "--requirement"])
+                        .args(["--require-hashes", "--no-deps", "--only-binary", ":all:", "--requirement"])
                         .arg(requirements),
                 )
                 .map_err(|source| ToolError::Install { what: format!("the Python packages of {name}"), source })?;
@@ -116,6 +121,36 @@ impl Python {
         )
         .map_err(|source| ToolError::Install { what: "node".to_owned(), source })?;
         Ok(PathBuf::from(found.trim()))
+    }
+}
+
+/// AWS's command line for SAM; `target/tools/sam`.
+#[derive(Debug, Clone)]
+pub(crate) struct Sam {
+    python: Python,
+    /// What it keeps between runs, in place of the person's home.
+    home: PathBuf,
+}
+
+impl Sam {
+    /// Installs it if it is not there.
+    pub(crate) fn provide(workspace: &Workspace) -> Result<Self, ToolError> {
+        // With a time in the far future it does not ask the package registry for a newer version of itself.
+        const MEMORY: &str = r#"{"lastVersionCheck": 4102444800.0, "telemetryEnabled": false}"#;
+        let python = Python::environment(workspace, "sam", &workspace.pins().join("sam/requirements.txt"))?;
+        let home = workspace.target().join("tmp/sam");
+        let memory = home.join("metadata.json");
+        fs::create_dir_all(&home)
+            .and_then(|()| fs::write(&memory, MEMORY))
+            .map_err(|source| ToolError::Pins { path: memory, source })?;
+        Ok(Self { python, home })
+    }
+
+    /// `sam`, which tells nobody of its being used, to be given a command.
+    pub(crate) fn command(&self) -> Command {
+        let mut command = self.python.program("sam");
+        command.env("SAM_CLI_TELEMETRY", "0").env("__SAM_CLI_APP_DIR", &self.home);
+        command
     }
 }
 
