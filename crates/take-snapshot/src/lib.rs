@@ -24,8 +24,8 @@ pub async fn take_snapshot(taker: &Taker, event: SnapshotEvent) -> Result<Snapsh
     if run.skip_in_blackout(now) || run.skip_application(flink.application(&run.application).await?.as_ref()) {
         return Ok(run);
     }
-    let taken = flink.snapshot(&run.application, &run.plan.snapshot).await?;
-    if run.adopt(taken.as_ref(), now)
+    let existing = flink.snapshot(&run.application, &run.plan.snapshot).await?;
+    if run.adopt(existing.as_ref(), now)
         || run.skip_under_deployment(turns.holder(&run.application, now).await?.as_deref())
     {
         return Ok(run);
@@ -56,8 +56,9 @@ async fn begin(flink: &ManagedFlink, run: &mut SnapshotRun, now: Timestamp) -> R
         _ => NotTaken::Other,
     };
     // Somebody may have taken it between the look and the call, and the application may be at work on something by now.
-    let taken = flink.snapshot(&run.application, &run.plan.snapshot).await?;
-    if !run.adopt(taken.as_ref(), now) && !run.skip_application(flink.application(&run.application).await?.as_ref()) {
+    let existing = flink.snapshot(&run.application, &run.plan.snapshot).await?;
+    if !run.adopt(existing.as_ref(), now) && !run.skip_application(flink.application(&run.application).await?.as_ref())
+    {
         run.not_taken(why, error.message(), now);
     }
     Ok(())

@@ -2,7 +2,7 @@
 //! checkpoints, which go the same way as a snapshot, is all the evidence there is. The cause is called likely, and the
 //! evidence is told with it, so that a person may judge otherwise.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::run::{SnapshotReason, shortened};
@@ -13,6 +13,9 @@ use crate::status::{ApplicationStatus, JobState};
 const LARGE_STATE_BYTES: u64 = 10 * 1024 * 1024 * 1024;
 /// A checkpoint that takes longer is held up by something: the service's default is one a minute.
 const SLOW_CHECKPOINT_SECONDS: u64 = 60;
+
+/// Flink's clock may be so far behind Step Functions'.
+const CLOCK_GRACE: SignedDuration = SignedDuration::from_secs(10);
 
 /// Words of Flink's, AWS's and Java's by which a failure to write is told, in lower case.
 const PERMISSION_WORDS: [&str; 7] =
@@ -92,7 +95,7 @@ pub fn likely_causes(look: &FailureLook, began_at: Option<Timestamp>) -> Snapsho
         Some(Ok(None) | Err(_)) | None => None,
     };
     let failed = checkpoints.and_then(|checkpoints| checkpoints.last_failed.as_ref());
-    let failed = failed.filter(|failed| began_at.is_none_or(|began| failed.failed_at >= began));
+    let failed = failed.filter(|failed| began_at.is_none_or(|began| failed.failed_at >= began - CLOCK_GRACE));
     if let Some(cause) = failed.and_then(|failed| told_by(&failed.message)) {
         return cause;
     }

@@ -21,12 +21,12 @@ fn job(state: &str, running: u64) -> Job {
     }
 }
 
-fn completed(seconds: u64, bytes: u64) -> Option<CompletedCheckpoint> {
-    Some(CompletedCheckpoint { triggered_at: at(0), seconds, bytes })
+fn completed(seconds: u64, bytes: u64) -> CompletedCheckpoint {
+    CompletedCheckpoint { triggered_at: at(0), seconds, bytes }
 }
 
-fn failed(at_seconds: i64, message: &str) -> Option<FailedCheckpoint> {
-    Some(FailedCheckpoint { failed_at: at(at_seconds), message: message.to_owned() })
+fn failed(at_seconds: i64, message: &str) -> FailedCheckpoint {
+    FailedCheckpoint { failed_at: at(at_seconds), message: message.to_owned() }
 }
 
 fn look(
@@ -61,9 +61,9 @@ fn flinks_own_words_come_first() {
         ("Asynchronous task checkpoint failed.", "causeUnknown"),
     ];
     for (message, expected) in cases {
-        assert_eq!(code(&look(well(), completed(2, 1_000), failed(130, message))), expected, "{message}");
+        assert_eq!(code(&look(well(), Some(completed(2, 1_000)), Some(failed(130, message)))), expected, "{message}");
         // A checkpoint that failed before the snapshot began is not its failure.
-        let before = code(&look(well(), completed(2, 1_000), failed(99, message)));
+        let before = code(&look(well(), Some(completed(2, 1_000)), Some(failed(89, message))));
         assert_eq!(before, "causeUnknown", "{message}");
     }
 }
@@ -71,13 +71,17 @@ fn flinks_own_words_come_first() {
 #[test]
 fn slow_checkpoints_tell_of_large_state_or_else_of_back_pressure() {
     let cases = [
-        (completed(59, 1_000), None, "causeUnknown"),
-        (completed(60, 1_000), None, "likelyBackpressure"),
-        (completed(60, LARGE_STATE_BYTES), None, "likelyStateSize"),
+        (Some(completed(59, 1_000)), None, "causeUnknown"),
+        (Some(completed(60, 1_000)), None, "likelyBackpressure"),
+        (Some(completed(60, LARGE_STATE_BYTES)), None, "likelyStateSize"),
         // Large, and quick all the same.
-        (completed(59, LARGE_STATE_BYTES), None, "causeUnknown"),
-        (completed(5, LARGE_STATE_BYTES), failed(101, "Checkpoint expired before completing."), "likelyStateSize"),
-        (None, failed(101, "Checkpoint expired before completing."), "likelyBackpressure"),
+        (Some(completed(59, LARGE_STATE_BYTES)), None, "causeUnknown"),
+        (
+            Some(completed(5, LARGE_STATE_BYTES)),
+            Some(failed(101, "Checkpoint expired before completing.")),
+            "likelyStateSize",
+        ),
+        (None, Some(failed(101, "Checkpoint expired before completing.")), "likelyBackpressure"),
         (None, None, "causeUnknown"),
     ];
     for (completed, failed, expected) in cases {
@@ -91,7 +95,7 @@ fn slow_checkpoints_tell_of_large_state_or_else_of_back_pressure() {
 
 #[test]
 fn a_job_that_is_not_well_can_have_no_snapshot() {
-    let slow = completed(500, 1_000);
+    let slow = Some(completed(500, 1_000));
     assert_eq!(code(&look(Some(job("RESTARTING", 0)), slow, None)), "jobNotWell");
     assert_eq!(code(&look(Some(job("RUNNING", 3)), slow, None)), "jobNotWell");
     assert_eq!(code(&look(None, slow, None)), "jobNotWell");
@@ -114,7 +118,7 @@ fn an_application_that_left_running_explains_it() {
 #[test]
 fn what_cannot_be_read_explains_nothing() {
     let unreadable = || Unreadable { what: "the job's checkpoints".into(), why: "Flink answered HTTP 503".into() };
-    let healthy = look(Some(job("RUNNING", 4)), completed(2, 1_000), None);
+    let healthy = look(Some(job("RUNNING", 4)), Some(completed(2, 1_000)), None);
     let cases = [
         FailureLook { application: Err(unreadable()), ..healthy.clone() },
         FailureLook { checkpoints: Some(Err(unreadable())), ..healthy.clone() },
@@ -124,7 +128,7 @@ fn what_cannot_be_read_explains_nothing() {
         assert_eq!(code(&look), "causeUnreadable", "{look:?}");
     }
     // What could be read counts all the same.
-    let known = look(None, completed(500, 1_000), None);
+    let known = look(None, Some(completed(500, 1_000)), None);
     assert_eq!(code(&FailureLook { job: Some(Err(unreadable())), ..known }), "likelyBackpressure");
     let told = likely_causes(&FailureLook { checkpoints: Some(Err(unreadable())), ..healthy }, None).to_string();
     assert_eq!(told, "the cause does not show: the job's checkpoints could not be read: Flink answered HTTP 503");
@@ -134,12 +138,12 @@ fn what_cannot_be_read_explains_nothing() {
 fn the_evidence_is_told_with_the_cause() {
     let told = |completed, failed| likely_causes(&look(Some(job("RUNNING", 4)), completed, failed), None).to_string();
     assert_eq!(
-        told(completed(540, 12 * 1024 * 1024 + 300 * 1024), None),
+        told(Some(completed(540, 12 * 1024 * 1024 + 300 * 1024)), None),
         "likely back pressure: the last complete checkpoint took 540 s for 12.2 MiB; none is known to have failed since \
          the snapshot began"
     );
     assert_eq!(
-        told(completed(700, 40 * 1024 * 1024 * 1024), failed(3, "Checkpoint expired before completing.")),
+        told(Some(completed(700, 40 * 1024 * 1024 * 1024)), Some(failed(3, "Checkpoint expired before completing."))),
         "likely the size of the state: the last complete checkpoint took 700 s for 40.0 GiB; one failed since the \
          snapshot began: Checkpoint expired before completing."
     );

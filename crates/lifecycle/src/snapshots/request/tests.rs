@@ -197,6 +197,6 @@ fn the_results_of_a_run_fit_the_state_machine() {
             json!({ "application": name, "outcome": "WouldTake", "code": "likelyPermissions", "why": "w".repeat(words),
                 "warning": "nearQuota" })
         });
-        assert!(Value::from_iter(results).to_string().len() < 250_000, "{count} of {length}");
+        assert!(results.collect::<Value>().to_string().len() < 250_000, "{count} of {length}");
     }
 }
