@@ -24,7 +24,7 @@ fn forced_restart() -> Value {
 }
 
 fn named() -> Value {
-    json!({ "type": "RESTORE_FROM_CUSTOM_SNAPSHOT", "snapshot": "snapshot-1" })
+    json!({ "type": "RESTORE_FROM_CUSTOM_SNAPSHOT", "snapshot": "manual-0000" })
 }
 
 /// Ran well for long enough to have a snapshot, and crash-loops soon after the scenario's beginning.
@@ -115,8 +115,8 @@ fn crash_loops() -> Vec<Scenario> {
     vec![
         with_a_snapshot("correct-a-crash-loop", "A job that crash-loops is stopped by force, corrected and started.")
             .deploy(correction(Behaviour::healthy(), Deployed, &CORRECTED)),
-        with_a_snapshot("correct-a-crash-loop-in-vain", "The correction crash-loops too, and so does what was before.")
-            .deploy(correction(crash_loop(), NeedsAttention, &[FORCE, UPDATE, START, FORCE, UPDATE, START])),
+        with_a_snapshot("correct-a-crash-loop-in-vain", "The correction is worse: what was before is back.")
+            .deploy(correction(crash_loop(), Restored, &[FORCE, UPDATE, START, FORCE, UPDATE, START])),
         Scenario::new("stop-update-start-and-undo", "The change is bad: the application runs as before at the end.")
             .when(0, Happening::Snapshots(1))
             .deploy(
@@ -129,8 +129,11 @@ fn crash_loops() -> Vec<Scenario> {
             "A job that crash-loops takes no snapshot: the stop fails, a person is asked.",
         )
         .deploy(change(json!({ "stop": "graceful" }), NeedsAttention, &[STOP]).at(120)),
-        with_a_snapshot("restart-of-a-crash-loop", "It crash-loops again: there is nothing to go back to.")
-            .deploy(change(forced_restart(), NeedsAttention, &[FORCE, START]).at(120)),
+        with_a_snapshot("restart-of-a-crash-loop", "It crash-loops again: there is nothing to go back to.").deploy(
+            change(forced_restart(), NeedsAttention, &[FORCE, START])
+                .with("policy", json!({ "bakeSeconds": 900 }))
+                .at(120),
+        ),
     ]
 }
 

@@ -210,20 +210,23 @@ fn other_deployments() -> Vec<Scenario> {
                     .at(20),
             ),
         Scenario::new("turn-is-seen-late", "Step Functions shows for a while that an execution runs which has ended.")
-            .when(1, fault("DescribeExecution", Effect::StaleRead(Duration::from_secs(120)), Occurrences::Always))
+            .when(
+                1,
+                fault("states:DescribeExecution", Effect::StaleRead(Duration::from_secs(120)), Occurrences::Always),
+            )
             .deploy(good())
             .deploy(good().at(20)),
         Scenario::new("turn-answer-lost", "The answer to the taking of the turn is lost: it is taken once.")
-            .when(0, lost("PutItem", 1, Loss::ServerError))
+            .when(0, lost("dynamodb:PutItem", 1, Loss::ServerError))
             .deploy(good())
             .deploy(good().at(20)),
         Scenario::new("turns-throttled", "DynamoDB and Step Functions are busy: the turns are taken all the same.")
-            .when(0, fault("PutItem", Effect::Throttle, Occurrences::First(6)))
-            .when(0, fault("DescribeExecution", Effect::Throttle, Occurrences::First(6)))
+            .when(0, fault("dynamodb:PutItem", Effect::Throttle, Occurrences::First(6)))
+            .when(0, fault("states:DescribeExecution", Effect::Throttle, Occurrences::First(6)))
             .deploy(good())
             .deploy(good().at(20)),
         Scenario::new("turns-forbidden", "The table of turns may not be written: nothing is touched.")
-            .when(0, fault("PutItem", error("AccessDeniedException", 400), Occurrences::Always))
+            .when(0, fault("dynamodb:PutItem", error("AccessDeniedException", 400), Occurrences::Always))
             .deploy(code(Behaviour::healthy(), NeedsAttention, &[])),
         Scenario::new("take-turn-dies", "take-turn dies after it has taken the turn: it has it all the same.")
             .deploy(good().crashing("take-turn", 1, CrashKind::DiesAfter))
