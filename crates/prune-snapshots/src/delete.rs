@@ -42,7 +42,7 @@ pub(crate) async fn delete(
     let deleted_before = report.deleted;
     let mut queue: VecDeque<(Deletion, u32)> = deletions.into_iter().map(|deletion| (deletion, 1)).collect();
     let mut tasks = JoinSet::new();
-    let mut begun = 0_usize;
+    let mut spawned = 0_usize;
     let mut troubles = 0;
     let mut last_trouble = None;
     loop {
@@ -54,8 +54,8 @@ pub(crate) async fn delete(
                 let result = delete_one(&flink, &name, &deletion).await;
                 (deletion, tries, result)
             });
-            begun += 1;
-            if begun.is_multiple_of(ASK_AGAIN) {
+            spawned += 1;
+            if spawned.is_multiple_of(ASK_AGAIN) {
                 report.deployment = pruner.turns.holder(&report.application, now).await?;
                 break;
             }

@@ -80,6 +80,7 @@ pub async fn prune_snapshots(pruner: &Pruner, event: PruneEvent) -> Result<Prune
     let mut report = PruneReport::begin(application, retention.dry_run, &snapshots, &plan, before, now);
     report.deployment = protections.deployment;
     report.room_lacking = room_lacking;
+    let deleted_before = report.deleted;
     if retention.dry_run {
         report.tell(&plan);
     } else {
@@ -88,7 +89,7 @@ pub async fn prune_snapshots(pruner: &Pruner, event: PruneEvent) -> Result<Prune
             report.wait_for_room();
         }
     }
-    measure(&pruner.metrics, &report, now);
+    measure(&pruner.metrics, &report, snapshots.len() - (report.deleted - deleted_before), now);
     Ok(Pruned(report))
 }
 
@@ -101,11 +102,11 @@ async fn look(pruner: &Pruner, name: &str, now: Timestamp) -> Result<Option<(Vec
     Ok(Some((listed?, Protections { deployment, ..protections })))
 }
 
-fn measure(metrics: &Metrics, report: &PruneReport, now: Timestamp) {
+fn measure(metrics: &Metrics, report: &PruneReport, left: usize, now: Timestamp) {
     let age = report.newest_ready.as_ref().and_then(|newest| newest.age_seconds);
     let age = age.map(|value| Metric { name: "NewestSnapshotAge", unit: Unit::Seconds, value });
-    let snapshots = report.snapshots.saturating_sub(report.deleted).try_into().unwrap_or(u64::MAX);
-    let count = Metric { name: "Snapshots", unit: Unit::Count, value: snapshots };
+    let left = left.try_into().unwrap_or(u64::MAX);
+    let count = Metric { name: "Snapshots", unit: Unit::Count, value: left };
     let values: Vec<Metric> = age.into_iter().chain([count]).collect();
     metrics.write(&report.application, now, &values);
 }

@@ -238,6 +238,8 @@ async fn what_the_time_does_not_suffice_for_is_left_to_the_next_step() {
     let (last, steps) = stage.prune_to_the_end(&three()).await;
     assert!(steps > 2, "{steps}");
     assert_eq!((last.left, last.failed), (0, 0));
+    let last_line = stage.lines.take().lines().last().unwrap().to_owned();
+    assert_eq!(serde_json::from_str::<Value>(&last_line).unwrap()["Snapshots"], 3);
     let deleted = stage.deleted();
     assert_eq!(deleted.len(), 700, "each once");
     assert_eq!(deleted.iter().collect::<BTreeSet<_>>().len(), 700);

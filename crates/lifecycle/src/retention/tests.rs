@@ -156,6 +156,12 @@ fn the_rules_keep_what_they_say_and_no_more() {
     );
     let young = Retention { keep_younger_than_hours: 12, ..strict() };
     assert_eq!(kept_by(KeepReason::Young, &young), [at(399 * DAY + 4 * HOUR), at(399 * DAY + 14 * HOUR)]);
+    let to_the_second = plan(&young, &[ours(0), ours(1), ours(2)], &at_version(7), at(12 * HOUR + 1));
+    assert_eq!(
+        deleted(&to_the_second),
+        ["scheduled-0-7", "scheduled-1-7"],
+        "one that is as old as that is not younger"
+    );
     let daily = Retention { daily: 4, ..strict() };
     assert_eq!(kept_by(KeepReason::Daily, &daily), times(&[396, 397, 398, 399]));
     // Day 399 is Friday, 2027-12-24; the Sundays before are 394 and 387.
@@ -269,6 +275,14 @@ fn room_is_made_of_what_only_an_age_or_the_ladder_keeps() {
 }
 
 #[test]
+fn what_a_start_would_restore_is_the_newest_ready_one() {
+    let failed = Snapshot { status: SnapshotStatus::Failed, ..ours(9) };
+    let snapshots = [ours(1), ours(3), failed, ours(2)];
+    assert_eq!(newest_ready(&snapshots), Some(&ours(3)));
+    assert_eq!(newest_ready(&snapshots[2..3]), None);
+}
+
+#[test]
 fn nine_hundred_are_worth_a_warning() {
     assert_eq!(QuotaWarning::of(899), None);
     assert_eq!(QuotaWarning::of(900), Some(QuotaWarning { snapshots: 900, quota: 1_000 }));
@@ -378,6 +392,7 @@ fn no_protection_is_ever_broken() {
     for_any_case(|case, random| {
         let mut plan = case.plan();
         plan.make_room(random.usize(900..1_100));
+        assert!(plan.delete.is_sorted_by_key(|deletion| deletion.created_at));
         let goes: BTreeSet<&str> = deleted(&plan).into_iter().collect();
         for snapshot in plan.delete.iter().map(|deletion| &deletion.snapshot) {
             assert!(matches!(snapshot.status, SnapshotStatus::Ready | SnapshotStatus::Failed), "{snapshot:?}");
