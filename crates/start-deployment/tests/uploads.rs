@@ -20,6 +20,15 @@ use start_deployment::{Settings, Starter, start_deployment};
 
 const TOPIC: &str = "arn:aws:sns:us-east-1:123456789012:deployments";
 
+/// What was told.
+#[derive(Debug, Default, PartialEq)]
+struct Told {
+    /// Subject and text of each letter.
+    letters: Vec<(String, String)>,
+    /// Kind and detail of each event.
+    events: Vec<(String, Value)>,
+}
+
 struct World {
     emulator: Emulator,
     starter: Starter,
@@ -87,22 +96,21 @@ impl World {
         }
     }
 
-    /// What was told: subject and text of each letter, kind and detail of each event.
-    fn told(&self) -> (Vec<(String, String)>, Vec<(String, Value)>) {
-        let (mut letters, mut events) = (Vec::new(), Vec::new());
+    fn told(&self) -> Told {
+        let mut told = Told::default();
         for published in self.emulator.sinks().published() {
             match published.content {
                 Content::Message { topic, subject, message } => {
                     assert_eq!(topic, TOPIC);
-                    letters.push((subject.unwrap(), message));
+                    told.letters.push((subject.unwrap(), message));
                 }
                 Content::Event { bus, source, detail_type, detail } => {
                     assert_eq!((bus.as_str(), source.as_str()), ("deployments", notify::EVENT_SOURCE));
-                    events.push((detail_type, detail));
+                    told.events.push((detail_type, detail));
                 }
             }
         }
-        (letters, events)
+        told
     }
 
     fn calls(&self) -> Vec<String> {
@@ -154,6 +162,8 @@ async fn an_upload_is_deployed() {
     );
     let input: Value = serde_json::from_str(&execution.input).unwrap();
     assert_eq!((&input["application"], &input["upload"]["versionId"]), (&json!("orders"), &json!("one")));
+    let schema = serde_json::from_str(include_str!("../../../docs/schemas/request.schema.json")).unwrap();
+    assert!(jsonschema::is_valid(&schema, &input), "{input}");
     let items = world.emulator.dynamodb().items("turns").unwrap();
     let [(key, item)] = items.into_iter().collect::<Vec<_>>().try_into().unwrap();
     assert!(key.starts_with("upload#"), "{key}");
@@ -167,7 +177,7 @@ async fn an_upload_is_deployed() {
             "expiresAt": { "N": noon_in_ninety_days.to_string() },
         })
     );
-    assert_eq!(world.told(), (vec![], vec![]));
+    assert_eq!(world.told(), Told::default());
 }
 
 #[tokio::test(start_paused = true)]
@@ -221,7 +231,7 @@ async fn an_upload_that_comes_late_is_dropped() {
     assert_eq!(world.outcome(&upload("two", "0055AED6DCD90281E5")).await, "Started");
     assert_eq!(world.outcome(&upload("three", "0055aed6dcd90281e501")).await, "Started");
     assert_eq!(world.deployed(), ["two", "three"]);
-    assert_eq!(world.told(), (vec![], vec![]));
+    assert_eq!(world.told(), Told::default());
 }
 
 #[tokio::test(start_paused = true)]
@@ -290,7 +300,7 @@ async fn what_a_retry_may_cure_is_an_error_and_told_to_nobody() {
         world.fails(operation, effect.clone());
         let error = world.send(&upload("one", "10")).await.unwrap_err();
         assert_eq!(error.name(), name, "{operation} {effect:?}: {error}");
-        assert_eq!((world.told(), world.executions()), ((vec![], vec![]), vec![]));
+        assert_eq!((world.told(), world.executions()), (Told::default(), vec![]));
     }
 }
 
@@ -307,7 +317,7 @@ async fn a_missing_permission_is_told_with_its_action_and_resource() {
         world.fails(action, Effect::Error { code: "AccessDeniedException".to_owned(), status: 400, message });
         let reply = world.send(&upload("one", "10")).await.unwrap();
         assert_eq!(reply["outcome"], "Refused");
-        let (letters, events) = world.told();
+        let Told { letters, events } = world.told();
         let [(subject, text)] = letters.try_into().unwrap();
         assert_eq!(subject, "Upload refused: s3://code/applications/orders/orders-2.0.0.jar");
         assert!(text.contains(&format!("{action} on resource: {resource}")), "{text}");
@@ -335,7 +345,7 @@ async fn what_cannot_be_deployed_is_told_once_and_touches_nothing() {
         mistake(&mut event);
         let reply = world.send(&event).await.unwrap();
         assert_eq!((&reply["outcome"], &reply["reasons"][0]["field"]), (&json!("Refused"), &json!(field)));
-        let (letters, events) = world.told();
+        let Told { letters, events } = world.told();
         let [(subject, text)] = letters.try_into().unwrap();
         assert!(subject.starts_with("Upload refused: s3://"), "{subject}");
         assert!(text.contains(reply["reasons"][0]["problem"].as_str().unwrap()), "{text}");
@@ -351,8 +361,7 @@ async fn a_subject_is_one_that_sns_takes() {
     let mut event = upload("one", "10");
     event["detail"]["object"]["key"] = format!("größe\n{}.jar", "k".repeat(200)).into();
     assert_eq!(world.outcome(&event).await, "Refused");
-    let (letters, _) = world.told();
-    let subject = &letters[0].0;
+    let subject = &world.told().letters[0].0;
     assert_eq!(subject.chars().count(), 99);
     assert!(subject.starts_with("Upload refused: s3://code/gr??e?kkk"), "{subject}");
 }
