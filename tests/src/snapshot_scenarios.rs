@@ -2,12 +2,12 @@
 //! them, against the emulated service. Each handler signs with its own name, so that the record tells who made a call.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use asl::{
-    Engine, Event, Execution, ExecutionInput, ExecutionResult, Executions, Observer, StateMachine, Stop, TaskError,
-    TaskHandler,
+    Engine, Event, EventKind, Execution, ExecutionInput, ExecutionResult, Executions, Observer, StateMachine, Stop,
+    TaskError, TaskHandler,
 };
 use async_trait::async_trait;
 use check_snapshot::check_snapshot;
@@ -35,7 +35,9 @@ pub const SNAPSHOT_FUNCTIONS: [(&str, &str); 5] = [
     ("PruneSnapshotsFunction", "prune-snapshots"),
     ("NotifyFunction", "notify"),
 ];
-/// The state machines' names.
+/// A runtime property of every application, which nobody may tell.
+pub const SECRET: &str = "correct-horse-battery-staple";
+/// The name of the state machine of a run.
 pub const RUN_MACHINE: &str = "snapshot";
 /// The name of the one that each application has an execution of.
 pub const APPLICATION_MACHINE: &str = "snapshot-application";
@@ -103,6 +105,10 @@ pub struct SnapshotsRun {
     pub result: ExecutionResult,
     /// The executions of the applications, in the order in which they began.
     pub applications: Vec<Execution>,
+    /// The states that each execution entered, by its name.
+    pub states: BTreeMap<String, Vec<String>>,
+    /// What Step Functions would keep of it all: outputs, results, errors.
+    pub texts: Vec<String>,
 }
 
 impl SnapshotsRun {
@@ -152,22 +158,43 @@ impl SnapshotsRun {
     }
 }
 
-/// Nobody watches.
-struct Unwatched;
-
-impl Observer for Unwatched {
-    fn observe(&self, _event: &Event<'_>) {}
+/// Notes what the executions do.
+#[derive(Default)]
+struct Notes {
+    states: Mutex<BTreeMap<String, Vec<String>>>,
+    texts: Mutex<Vec<String>>,
 }
 
-/// Functions of the state machines that fail on some of their calls, as Lambda's own faults do: the function has run, and
-/// its answer is lost.
+impl Observer for Notes {
+    fn observe(&self, event: &Event<'_>) {
+        let text = match event.kind {
+            EventKind::StateEntered { state, .. } => {
+                let mut states = self.states.lock().unwrap_or_else(PoisonError::into_inner);
+                states.entry(event.execution.to_owned()).or_default().push(state.to_owned());
+                return;
+            }
+            EventKind::StateExited { output, .. } => output.to_string(),
+            EventKind::TaskSucceeded { result, .. } => result.to_string(),
+            EventKind::TaskFailed { error, cause, .. } => format!("{error} {cause}"),
+            _ => return,
+        };
+        self.texts.lock().unwrap_or_else(PoisonError::into_inner).push(text);
+    }
+}
+
+/// What was kept under a lock.
+fn taken<T: Default>(kept: &Mutex<T>) -> T {
+    std::mem::take(&mut *kept.lock().unwrap_or_else(PoisonError::into_inner))
+}
+
+/// Functions of which one answer each is lost, as by Lambda's own faults: the function has run.
 #[derive(Debug, Clone, Default)]
 pub struct LostAnswers(pub Vec<&'static str>);
 
 /// The shipped handlers, each with credentials of its own.
 struct SnapshotFunctions {
     each: BTreeMap<&'static str, Functions>,
-    lost: std::sync::Mutex<Vec<&'static str>>,
+    lost: Mutex<Vec<&'static str>>,
 }
 
 #[async_trait]
@@ -177,21 +204,21 @@ impl TaskHandler for SnapshotFunctions {
             let error = "Lambda.ResourceNotFoundException".to_owned();
             return Err(TaskError { error, cause: format!("there is no function {function}") });
         };
-        let (flink_clone, turns) = (flink.clone(), turns.clone());
+        let (service, turns) = (flink.clone(), turns.clone());
         let result = match function {
             "select-applications" => invoke(flink, &async |f: &_, e| select_applications(f, e).await, payload).await,
             "take-snapshot" => {
-                let taker = Taker { flink: flink_clone, turns };
+                let taker = Taker { flink: service, turns };
                 invoke(&taker, &async |t: &_, e| take_snapshot(t, e).await, payload).await
             }
             "check-snapshot" => invoke(flink, &async |f: &_, e| check_snapshot(f, e).await, payload).await,
             "prune-snapshots" => {
-                let pruner = Pruner { flink: flink_clone, turns, metrics: Metrics::on(std::io::sink()) };
+                let pruner = Pruner { flink: service, turns, metrics: Metrics::on(std::io::sink()) };
                 invoke(&pruner, &async |p: &_, e| prune_snapshots(p, e).await, payload).await
             }
             _ => invoke(notifier, &async |n: &_, e| notify::tell_of(n, e).await, payload).await,
         };
-        let mut lost = self.lost.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut lost = self.lost.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(place) = lost.iter().position(|lost| *lost == function) {
             lost.remove(place);
             return Err(TaskError { error: "Sandbox.Timedout".to_owned(), cause: "the answer is lost".to_owned() });
@@ -237,6 +264,8 @@ impl World {
             "RuntimeEnvironment": "FLINK-1_20",
             "ServiceExecutionRole": "arn:aws:iam::123456789012:role/orders",
             "ApplicationConfiguration": {
+                "EnvironmentProperties": { "PropertyGroups": [
+                    { "PropertyGroupId": "app", "PropertyMap": { "db.password": SECRET } } ] },
                 "ApplicationCodeConfiguration": { "CodeContentType": "ZIPFILE", "CodeContent": { "S3ContentLocation": {
                     "BucketARN": format!("arn:aws:s3:::{BUCKET}"), "FileKey": key, "ObjectVersion": version } } },
                 "ApplicationSnapshotConfiguration": { "SnapshotsEnabled": app.snapshots_enabled },
@@ -268,17 +297,18 @@ impl World {
         stop: impl Future<Output = Stop> + Send,
     ) -> Result<SnapshotsRun, String> {
         let each = SNAPSHOT_FUNCTIONS.map(|(_, function)| (function, self.functions(function)));
-        let functions = SnapshotFunctions { each: BTreeMap::from(each), lost: std::sync::Mutex::new(lost.0) };
+        let functions = SnapshotFunctions { each: BTreeMap::from(each), lost: Mutex::new(lost.0) };
         let executions = Executions::default();
         let nested: Vec<Arc<StateMachine>> = vec![Arc::new(application_machine())];
-        let engine = Engine::new(self.clock.clone(), Arc::new(functions), Arc::new(Unwatched), 1)
+        let notes = Arc::new(Notes::default());
+        let engine = Engine::new(self.clock.clone(), Arc::new(functions), Arc::clone(&notes) as Arc<dyn Observer>, 1)
             .with_state_machines(Arc::new(nested))
             .with_executions(executions.clone());
         let execution = ExecutionInput { name: name.to_owned(), input: input.clone() };
         let result = engine.run_until(&run_machine(), execution, stop).await.map_err(|error| error.to_string())?;
         let of_applications = |execution: &Execution| execution.state_machine_arn.ends_with(APPLICATION_MACHINE);
         let applications = executions.all().into_iter().filter(of_applications).collect();
-        Ok(SnapshotsRun { result, applications })
+        Ok(SnapshotsRun { result, applications, states: taken(&notes.states), texts: taken(&notes.texts) })
     }
 }
 

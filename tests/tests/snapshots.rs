@@ -9,11 +9,11 @@ use std::time::Duration;
 use emulator::record::Event;
 use emulator::simulated::{Behaviour, JobFault};
 use emulator::sinks::Content;
-use emulator::{Effect, Fault, Loss, Occurrences, PlantedSnapshot};
+use emulator::{Effect, Fault, Loss, Occurrences, PlantedSnapshot, TOKEN_MARKER};
 use jiff::{SignedDuration, Timestamp};
 use lifecycle::snapshots::{RunOutcome, SnapshotOutcome, SnapshotRequest};
 use lifecycle::turn::Claim;
-use scenarios::snapshot_scenarios::{LostAnswers, SnapshotApp, SnapshotsRun, calls_since};
+use scenarios::snapshot_scenarios::{LostAnswers, SECRET, SnapshotApp, SnapshotsRun, calls_since};
 use scenarios::world::{MACHINE, OPERATOR, TURNS, World, noon};
 use serde_json::{Value, json};
 use turns::TurnTable;
@@ -120,6 +120,18 @@ async fn a_snapshot_is_taken_named_by_the_schedule_and_machines_are_told() {
         ("kinesisanalyticsv2:ListApplicationSnapshots", 1),
     ]);
     assert_eq!(calls_since(&world.emulator.record(), since), expected);
+    let one_look = [
+        "TakeSnapshot",
+        "IsBegun",
+        "WaitForSnapshot",
+        "CheckSnapshot",
+        "IsReady",
+        "PruneSnapshots",
+        "IsPruned",
+        "Result",
+    ];
+    assert_eq!(run.states[&run.applications[0].name], one_look, "eight transitions, and one to start it");
+    assert_eq!(run.result.transitions, 8, "seven, and one to start the application's execution");
     assert_eq!(letters(&world), Vec::<String>::new());
     let [(detail_type, detail)] = &events(&world)[..] else { panic!("not one event") };
     assert_eq!((detail_type.as_str(), &detail["counts"]), ("Snapshots Taken", &json!({ "Taken": 1 })));
@@ -296,6 +308,41 @@ async fn an_update_meanwhile_is_named_as_what_came_between() {
     });
     let run = run.unwrap();
     has_failed(&world, &run, &["snapshotFailed", "leftRunning"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_explains_a_failure_tells_no_secret() {
+    let faulty = SnapshotApp { behaviour: JobFault::SnapshotFails.into(), ..SnapshotApp::new("orders") };
+    let world = world_of(&[faulty]).await;
+    let run = world.take_snapshots("secrets", &orders()).await.unwrap();
+    has_failed(&world, &run, &["snapshotFailed", "likelyStorage"]);
+    let made = calls_since(&world.emulator.record(), 0);
+    assert!(made.contains_key("kinesisanalyticsv2:CreateApplicationPresignedUrl"), "{made:?}");
+    let told = run.texts.iter().cloned().chain(letters(&world));
+    for text in told.chain(events(&world).into_iter().map(|(_, detail)| detail.to_string())) {
+        assert!(!text.contains(SECRET) && !text.contains(TOKEN_MARKER) && !text.contains("authToken"), "{text}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_that_is_aborted_blocks_nobody() {
+    let world = world().await;
+    let fault = Fault::new("CreateApplicationSnapshot", Effect::OperationHangs);
+    world.emulator.inject(Fault { occurrences: Occurrences::First(1), ..fault });
+    let stop = async {
+        world.clock.sleep(Duration::from_mins(5)).await;
+        asl::Stop::default()
+    };
+    let run = world.take_snapshots_despite("aborted", &orders(), LostAnswers::default(), stop).await.unwrap();
+    assert_eq!(run.result.status, asl::Status::Aborted);
+    assert!(run.applications.iter().all(|execution| !execution.is_running()), "{:?}", run.applications);
+    // The next time of the schedule has a snapshot of its own, as soon as the service takes it.
+    world.emulator.clear_faults();
+    let mut input = orders();
+    input["scheduledAt"] = json!("2026-01-02T13:00:00Z");
+    let run = world.take_snapshots("next", &input).await.unwrap();
+    let (outcome, codes, why) = one(&run);
+    assert!(outcome == SnapshotOutcome::Taken || codes == ["stillBusy"], "{why}");
 }
 
 /// Plants so many READY snapshots of ours, one an hour, the last an hour ago.

@@ -71,3 +71,44 @@ fn warning_in_words(warning: Option<&str>) -> String {
         other => other.unwrap_or_default().to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_letter_names_what_a_person_may_have_to_act_on() {
+        let short = |application: &str, outcome: &str, code: &str, why: &str| {
+            json!({ "application": application, "outcome": outcome, "code": code, "why": why })
+        };
+        let mut near = short("fraud", "Taken", "ready", "READY after 30 s");
+        near["warning"] = json!("nearQuota");
+        let summary: RunSummary = serde_json::from_value(json!({
+            "outcome": "SnapshotsFailed", "success": false, "execution": "nightly-1",
+            "startedAt": "2026-11-20T03:00:00Z", "endedAt": "2026-11-20T03:31:00Z",
+            "snapshot": "scheduled-20261120T030000Z", "reason": "every night",
+            "counts": { "Taken": 1, "Failed": 3, "Skipped": 1 },
+            "failed": [short("orders", "Failed", "snapshotFailed", "the snapshot FAILED after 30 s")],
+            "skipped": [short("stock", "Skipped", "notRunning", "the application is READY, not RUNNING")],
+            "warnings": [near],
+        }))
+        .unwrap();
+        let expected = "1 taken, 3 failed, 1 skipped.\n\
+            Execution: nightly-1\n\
+            Snapshot: scheduled-20261120T030000Z\n\
+            Asked for because: every night\n\
+            \n\
+            Failed:\n  \
+              orders: the snapshot FAILED after 30 s\n  \
+              … and 2 more\n\
+            \n\
+            Skipped:\n  \
+              stock: the application is READY, not RUNNING\n\
+            \n\
+            Warnings:\n  \
+              fraud: there are 900 snapshots or more, and the service takes none by hand past 1,000: keep fewer\n";
+        assert_eq!(letter(&summary), expected);
+    }
+}
