@@ -6,6 +6,7 @@ use lifecycle::snapshots::RunSummary;
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::ended::{EndedExecution, STATUS_CHANGE, tell_of_execution};
 use crate::{Notifier, notify, tell_of_snapshots};
 
 /// What was told of, handed on.
@@ -16,6 +17,8 @@ pub enum Told {
     Deployment(Box<Deployment>),
     /// A run of snapshots.
     Snapshots(Box<RunSummary>),
+    /// An execution that ended badly, as `EventBridge` tells of it.
+    Execution(Box<EndedExecution>),
 }
 
 impl Answer for Told {
@@ -24,6 +27,10 @@ impl Answer for Told {
             Self::Deployment(deployment) => deployment.log(),
             Self::Snapshots(summary) => {
                 tracing::info!(execution = summary.execution, outcome = %summary.outcome, "{summary}");
+            }
+            Self::Execution(ended) => {
+                let EndedExecution { execution, status, told_itself, summary, .. } = ended.as_ref();
+                tracing::info!(application = ended.application, execution, status, told_itself, "{summary}");
             }
         }
     }
@@ -34,6 +41,10 @@ pub async fn tell_of(notifier: &Notifier, event: Value) -> Result<Told, Error> {
     if event.get("snapshots").is_some() {
         let summary = tell_of_snapshots(notifier, read(event)?).await?;
         return Ok(Told::Snapshots(Box::new(summary)));
+    }
+    if event.get("detail-type").is_some_and(|kind| kind == STATUS_CHANGE) {
+        let ended = tell_of_execution(notifier, read(event)?).await?;
+        return Ok(Told::Execution(Box::new(ended)));
     }
     Ok(Told::Deployment(Box::new(notify(notifier, read(event)?).await?)))
 }

@@ -1,7 +1,8 @@
 //! Tells what came of a deployment: people through an SNS topic, machines through an `EventBridge` bus. Where neither is
 //! configured, the log line is all. A deployment that a failed step has cut short has no report yet; it gets one here.
-//! It tells of runs of snapshots too.
+//! It tells of runs of snapshots too, and of executions that ended without having told of it.
 
+mod ended;
 mod handed;
 mod snapshots;
 
@@ -15,6 +16,7 @@ use lifecycle::verdict::Reason;
 use serde::Deserialize;
 use serde_json::Value;
 
+pub use ended::{EXECUTION_EVENT_TYPE, EndedExecution, ExecutionDetail, StatusChange, tell_of_execution};
 pub use handed::{Told, tell_of};
 pub use snapshots::{SNAPSHOTS_EVENT_TYPE, SnapshotsEvent, tell_of_snapshots};
 
