@@ -234,6 +234,16 @@ impl Story {
         self.status("READY");
     }
 
+    fn stop(&mut self, principal: &str, snapshot: &str) {
+        self.look(principal);
+        self.act(principal, STOP, json!({ "Force": false }));
+        self.status("STOPPING");
+        let job = self.jobs.last().unwrap().job;
+        self.snapshot(snapshot, job, true);
+        self.end_job("stoppedWithSnapshot");
+        self.status("READY");
+    }
+
     fn put_back(&mut self, principal: &str, snapshot: &str) {
         self.look(principal);
         self.send_update(principal, "the old one", &from_snapshot(snapshot));
@@ -282,6 +292,15 @@ impl Story {
             _ => None,
         });
         jobs.into_iter().find(|job| job.job == number).unwrap()
+    }
+
+    /// When the first execution first looked at the application.
+    fn looked_first_at(&self) -> Timestamp {
+        let looks = self.record.iter().filter(|entry| {
+            matches!(&entry.event, Event::Call(call)
+                if call.operation == "DescribeApplication" && call.principal.as_ref() == Some(&self.executions[0].principal))
+        });
+        looks.map(|entry| entry.at).next().unwrap()
     }
 
     fn without(&mut self, is_gone: impl Fn(&Event) -> bool) {
@@ -362,12 +381,20 @@ fn deployed_and_started() -> Story {
 /// A deploys; the newer B takes over; A ends Superseded.
 fn superseded() -> Story {
     let mut story = deployed();
-    let newer = story.seconds;
-    story.executions.push(trace("newer", newer));
-    story.update("newer", "newer code", "auto-2");
-    story.look_inside("newer");
+    story.update(OPERATOR, "newer code", "auto-2");
+    story.look_inside(OPERATOR);
     story.look("deploy");
     conclude(story.execution(), Outcome::Superseded);
+    story
+}
+
+/// A restart that was asked for, from the snapshot that the stop takes.
+fn restarted() -> Story {
+    let mut story = Story::running().by(trace("deploy", 0));
+    story.execution().input = json!({ "application": ORDERS, "stop": "graceful", "start": true });
+    story.stop("deploy", "auto-1");
+    story.start("deploy", "auto-1", 1);
+    story.look_inside("deploy");
     story
 }
 
@@ -392,6 +419,7 @@ fn good_stories_pass() {
         deployed_stopped(),
         deployed_and_started(),
         superseded(),
+        restarted(),
     ];
     for story in stories {
         assert_eq!(story.violations(), []);
@@ -686,6 +714,26 @@ fn rule_3_no_call_off_the_ladder() {
     assert_eq!(caught(deployed(), deletes), only(3));
 }
 
+#[test]
+fn rule_3_a_stop_is_made_as_it_was_asked_for() {
+    let unasked = |story: &mut Story| story.execution().input = json!({ "application": ORDERS, "start": true });
+    assert!(caught(restarted(), unasked).contains(&3));
+    let otherwise = |story: &mut Story| story.execution().input["stop"] = json!("force");
+    assert!(caught(restarted(), otherwise).contains(&3));
+    let again = |story: &mut Story| {
+        story.stop("deploy", "auto-2");
+        story.start("deploy", "auto-2", 2);
+        story.look_inside("deploy");
+    };
+    assert!(caught(restarted(), again).contains(&3));
+}
+
+#[test]
+fn rule_4_what_was_to_be_stopped_stands_still() {
+    let only_stopped = |story: &mut Story| story.execution().input = json!({ "application": ORDERS, "stop": "graceful" });
+    assert_eq!(caught(restarted(), only_stopped), only(4));
+}
+
 // ---- rule 4
 
 #[test]
@@ -823,13 +871,33 @@ fn rule_6_the_cause_is_the_report_of_the_outcome() {
 
 #[test]
 fn rule_6_the_deadline_holds() {
-    let takes =
-        |seconds: i64| move |story: &mut Story| story.execution().ended_at = at(0) + SignedDuration::from_secs(seconds);
-    assert_eq!(caught(deployed(), takes(15_300)), BTreeSet::new());
-    assert_eq!(caught(deployed(), takes(15_301)), only(6));
+    let after_its_turn = |seconds: i64| {
+        move |story: &mut Story| {
+            let turn = story.looked_first_at();
+            story.execution().ended_at = turn + SignedDuration::from_secs(seconds);
+        }
+    };
+    assert_eq!(caught(deployed(), after_its_turn(15_300)), BTreeSet::new());
+    assert_eq!(caught(deployed(), after_its_turn(15_301)), only(6));
     let by_its_policy = |story: &mut Story| {
         story.execution().input["policy"] = json!({ "deadlineSeconds": 600 });
-        takes(1_501)(story);
+        after_its_turn(1_501)(story);
+    };
+    assert_eq!(caught(deployed(), by_its_policy), only(6));
+}
+
+#[test]
+fn rule_6_nobody_waits_too_long_for_a_turn() {
+    let waits = |seconds: i64| {
+        move |story: &mut Story| {
+            story.execution().started_at = story.looked_first_at() - SignedDuration::from_secs(seconds);
+        }
+    };
+    assert_eq!(caught(deployed(), waits(22_500)), BTreeSet::new());
+    assert_eq!(caught(deployed(), waits(22_501)), only(6));
+    let by_its_policy = |story: &mut Story| {
+        story.execution().input["policy"] = json!({ "turnTimeoutSeconds": 60 });
+        waits(961)(story);
     };
     assert_eq!(caught(deployed(), by_its_policy), only(6));
 }
@@ -932,12 +1000,29 @@ fn rule_8_a_violation_does_not_repeat_the_secret() {
 fn rule_9_acts_do_not_interleave() {
     let mut stopped_by_another = deployed();
     let newer = stopped_by_another.seconds;
+    // It was redriven after its end.
+    stopped_by_another.execution().ended_at = at(newer);
     stopped_by_another.executions.push(trace("newer", newer));
     stopped_by_another.force_stop("newer");
     conclude(&mut stopped_by_another.executions[1], Outcome::NeedsAttention);
     conclude(stopped_by_another.execution(), Outcome::NeedsAttention);
     let starts = |story: &mut Story| story.start("deploy", "auto-1", 1);
     assert_eq!(caught(stopped_by_another, starts), only(9));
+}
+
+#[test]
+fn rule_9_nobody_acts_in_anothers_turn() {
+    let two = |ended_at: i64| {
+        let mut story = deployed();
+        let newer = story.seconds;
+        story.execution().ended_at = at(newer + ended_at);
+        story.executions.push(trace("newer", newer));
+        story.update("newer", "newer code", "auto-2");
+        story.look_inside("newer");
+        story.broken()
+    };
+    assert_eq!(two(2), BTreeSet::new(), "its turn was over before the other acted");
+    assert_eq!(two(3), only(9));
 }
 
 #[test]

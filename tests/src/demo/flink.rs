@@ -191,7 +191,7 @@ mod tests {
 
     #[test]
     fn others_do_not() {
-        let others = ["one-restart", "newest-wins", "flink-404", "rare-checkpoints", "clock-ahead", "no-restart"];
+        let others = ["one-restart", "second-waits", "flink-404", "rare-checkpoints", "clock-ahead", "no-restart"];
         for name in others {
             assert_eq!(policy_on_flink(name, FlinkVersion::V1_20), None, "{name}");
         }

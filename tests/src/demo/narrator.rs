@@ -522,7 +522,7 @@ mod tests {
         "update-never-ends",
         "rollback-rejected",
         "policy-hold",
-        "newest-wins",
+        "newest-upload-wins",
         "flink-never-readable",
         "throttling-everywhere",
         "clock-ahead",
@@ -556,10 +556,9 @@ mod tests {
             .filter(|line| line.chars().nth(3) == Some(':'))
             .map(|line| line.get(8..TEXT_COLUMN - 2).unwrap().trim())
             .collect();
-        let before = ["prepare", "update", "check operation", "check operation", "check subtasks", "check subtasks"];
-        let after = ["decide", "roll back", "check operation", "check operation", "check subtasks", "check subtasks"];
-        assert_eq!(steps.get(..6).unwrap(), before, "{lines:#?}");
-        assert_eq!(steps.get(6..12).unwrap(), after, "{lines:#?}");
+        let look = ["check operation", "check operation", "check subtasks", "check subtasks"];
+        let expected = [&["take turn", "prepare", "update"][..], &look, &["decide", "roll back"], &look].concat();
+        assert_eq!(steps.get(..13).unwrap(), expected, "{lines:#?}");
         let at = |text: &str| lines.iter().position(|line| line.contains(text));
         assert!(at("→ roll back").unwrap() > at("3 restarts, 2 are tolerated").unwrap(), "{lines:#?}");
         assert_eq!(lines.iter().filter(|line| line.contains("✖")).count(), 1, "{lines:#?}");
