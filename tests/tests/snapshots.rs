@@ -14,7 +14,7 @@ use jiff::{SignedDuration, Timestamp};
 use lifecycle::snapshots::{RunOutcome, SnapshotOutcome, SnapshotRequest};
 use lifecycle::turn::Claim;
 use scenarios::snapshot_scenarios::{LostAnswers, SECRET, SnapshotApp, SnapshotsRun, calls_since};
-use scenarios::world::{MACHINE, OPERATOR, TURNS, World, noon};
+use scenarios::world::{BUCKET, MACHINE, OPERATOR, TURNS, World, noon};
 use serde_json::{Value, json};
 use turns::TurnTable;
 
@@ -343,6 +343,31 @@ async fn a_run_that_is_aborted_blocks_nobody() {
     let run = world.take_snapshots("next", &input).await.unwrap();
     let (outcome, codes, why) = one(&run);
     assert!(outcome == SnapshotOutcome::Taken || codes == ["stillBusy"], "{why}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_forced_stop_starts_again_from_the_scheduled_snapshot() {
+    // The job fails for good later on, when no snapshot can be taken of it any more.
+    let behaviour = JobFault::FailsLater { seconds: 1_200 }.into();
+    let world = world_of(&[SnapshotApp { behaviour, ..SnapshotApp::new("orders") }]).await;
+    let run = world.take_snapshots("nightly", &orders()).await.unwrap();
+    assert_eq!(one(&run).0, SnapshotOutcome::Taken);
+    world.clock.sleep(Duration::from_mins(30)).await;
+    let version = world.put_code("orders-2.jar", &Behaviour::healthy());
+    let mut input = serde_json::from_str::<Value>(include_str!("../../events/correct-a-crash-loop.json")).unwrap();
+    let location = "/update/ApplicationConfigurationUpdate/ApplicationCodeConfigurationUpdate/CodeContentUpdate\
+                    /S3ContentLocationUpdate";
+    *input.pointer_mut(location).unwrap() = json!({
+        "BucketARNUpdate": format!("arn:aws:s3:::{BUCKET}"), "FileKeyUpdate": "orders-2.jar", "ObjectVersionUpdate": version });
+    let (_, deployed) = world.deploy("correction", input, std::future::pending()).await.unwrap();
+    assert_eq!(deployed.output.unwrap()["outcome"], json!("Deployed"));
+    let record = world.emulator.record();
+    let started = record.iter().rev().find_map(|entry| match &entry.event {
+        Event::JobStarted(started) => Some(started),
+        _ => None,
+    });
+    let restored = started.and_then(|started| started.restored_from.as_ref()).map(|from| from.snapshot.as_str());
+    assert_eq!(restored, Some(SNAPSHOT));
 }
 
 /// Plants so many READY snapshots of ours, one an hour, the last an hour ago.
