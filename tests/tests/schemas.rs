@@ -11,11 +11,13 @@ use lifecycle::deployment::Rung;
 use lifecycle::policy::{OnFailure, OnStaleSnapshot, Policy};
 use lifecycle::refusal::Refusal;
 use lifecycle::report::{Outcome, Report};
-use lifecycle::request::{Request, RestoreType, Stop};
+use lifecycle::request::{Request, Restore, RestoreType, Stop};
+use lifecycle::retention::{Retention, Sweep};
+use lifecycle::snapshots::{SnapshotRequest, TagFilter};
 use lifecycle::verdict::Reason;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use crate::mistakes::mistakes;
 use crate::schema::{closed, mistakes_of, schema, validator};
@@ -42,7 +44,7 @@ fn with(members: &Value) -> Value {
 
 #[test]
 fn the_schemas_are_schemas() {
-    for name in ["request", "report"] {
+    for name in ["request", "report", "snapshots"] {
         let schema = schema(name);
         assert_eq!(schema["$schema"], "https://json-schema.org/draft/2020-12/schema", "{name}");
         assert!(jsonschema::meta::is_valid(&schema), "{name}: {:?}", jsonschema::meta::validate(&schema).err());
@@ -51,16 +53,18 @@ fn the_schemas_are_schemas() {
 
 #[test]
 fn every_sample_is_valid() {
-    let request = request();
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../events");
-    let paths = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_file());
-    let mut seen = 0;
-    for path in paths {
-        let sample: Value = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
-        assert_eq!(mistakes_of(&request, &sample), [""; 0], "{}", path.display());
-        seen += 1;
+    for (folder, name, at_least) in [("events", "request", 15), ("events/snapshots", "snapshots", 5)] {
+        let schema = validator(&schema(name));
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(folder);
+        let paths = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_file());
+        let mut seen = 0;
+        for path in paths {
+            let sample: Value = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
+            assert_eq!(mistakes_of(&schema, &sample), [""; 0], "{}", path.display());
+            seen += 1;
+        }
+        assert!(seen >= at_least, "only {seen} samples of {name}");
     }
-    assert!(seen > 10, "only {seen} samples");
 }
 
 #[test]
@@ -167,34 +171,141 @@ fn the_parser_and_the_schema_draw_the_same_lines() {
 }
 
 #[test]
+fn the_parser_and_the_schema_of_snapshots_draw_the_same_lines() {
+    let schema = validator(&schema("snapshots"));
+    let started = "2026-11-20T09:45:10Z".parse().unwrap();
+    let with = |field: &str, value: Value| json!({ "application": "orders", field: value });
+    let retention = |field: &str, value: Value| with("retention", json!({ field: value }));
+    let tag = |key: &str, value: &str| json!({ "tag": { "key": key, "value": value } });
+    let blackout = |from: &str, to: &str| with("blackouts", json!([{ "from": from, "to": to }]));
+    let cases = [
+        (json!({ "application": "orders" }), true),
+        (json!({ "application": "order book" }), false),
+        (json!({ "application": "a".repeat(129) }), false),
+        (json!({}), false),
+        (json!([]), false),
+        (json!({ "applications": ["a", "b"] }), true),
+        (json!({ "applications": [] }), false),
+        (json!({ "applications": ["order book"] }), false),
+        (json!({ "applications": vec!["a"; 1_000], "concurrency": 40 }), true),
+        (json!({ "applications": vec!["a"; 1_001], "concurrency": 40 }), false),
+        (json!({ "application": "a", "applications": ["b"] }), false),
+        (json!({ "application": "a", "tag": { "key": "k", "value": "v" } }), false),
+        (json!({ "applications": ["a"], "tag": { "key": "k", "value": "v" } }), false),
+        (tag("k", ""), true),
+        (tag("", "v"), false),
+        (tag(&"k".repeat(128), &"v".repeat(256)), true),
+        (tag(&"k".repeat(129), "v"), false),
+        (tag("k", &"v".repeat(257)), false),
+        (json!({ "tag": { "key": "k" } }), false),
+        (json!({ "tag": { "key": "k", "value": "v", "unknown": 1 } }), false),
+        (with("scheduledAt", json!("2026-11-20T09:45:00Z")), true),
+        (with("scheduledAt", json!("2026-11-20T10:45:00+01:00")), true),
+        (with("scheduledAt", json!("<aws.scheduler.scheduled-time>")), false),
+        (with("scheduledAt", json!("tomorrow")), false),
+        (with("concurrency", json!(1)), true),
+        (with("concurrency", json!(0)), false),
+        (with("concurrency", json!(40)), true),
+        (with("concurrency", json!(41)), false),
+        (with("timeoutSeconds", json!(60)), true),
+        (with("timeoutSeconds", json!(59)), false),
+        (with("timeoutSeconds", json!(21_600)), true),
+        (with("timeoutSeconds", json!(21_601)), false),
+        (with("dryRun", json!("yes")), false),
+        (with("reason", json!("r".repeat(1_000))), true),
+        (with("reason", json!("r".repeat(1_001))), false),
+        (with("comment", json!("for the reader")), true),
+        (with("unknown", json!(1)), false),
+        (with("retention", json!([])), false),
+        (retention("keepNewest", json!(0)), false),
+        (retention("keepNewest", json!(-1)), false),
+        (retention("unknown", json!(1)), false),
+        (retention("prefix", json!("p".repeat(200))), true),
+        (retention("prefix", json!("p".repeat(201))), false),
+        (retention("prefix", json!("")), false),
+        (retention("prefix", json!("a b")), false),
+        (retention("sweep", json!({})), false),
+        (retention("sweep", json!({ "unknown": 1 })), false),
+        (retention("sweep", json!({ "underKey": "AWS_OWNED_KEY" })), true),
+        (retention("sweep", json!({ "underKey": "" })), false),
+        (retention("sweep", json!({ "underKey": "k".repeat(2_049) })), false),
+        (retention("sweep", json!({ "takenBefore": "2026-11-20T09:45:00Z" })), true),
+        (retention("sweep", json!({ "takenBefore": "yesterday" })), false),
+        (blackout("22:00", "02:00"), true),
+        (blackout("00:00", "23:59"), true),
+        (blackout("24:00", "02:00"), false),
+        (blackout("22:60", "02:00"), false),
+        (blackout("2:00", "03:00"), false),
+        (with("blackouts", json!([{ "from": "22:00" }])), false),
+        (with("blackouts", json!([{ "from": "22:00", "to": "02:00", "unknown": 1 }])), false),
+        (with("blackouts", json!([["22:00", "02:00"]])), false),
+        (with("blackouts", json!(vec![json!({ "from": "22:00", "to": "02:00" }); 20])), true),
+        (with("blackouts", json!(vec![json!({ "from": "22:00", "to": "02:00" }); 21])), false),
+    ];
+    for (input, is_taken) in cases {
+        let parsed = SnapshotRequest::parse(&input, started).map_err(|refusals| format!("{refusals:?}"));
+        assert_eq!(parsed.is_ok(), is_taken, "parser: {input}: {parsed:?}");
+        assert_eq!(schema.is_valid(&input), is_taken, "schema: {input}: {:?}", mistakes_of(&schema, &input));
+    }
+    let defaults = SnapshotRequest::parse(&json!({ "application": "orders" }), started).unwrap();
+    let described = |field: &str| self::schema::schema("snapshots")["properties"][field]["default"].clone();
+    assert_eq!(described("concurrency"), json!(defaults.concurrency));
+    assert_eq!(described("timeoutSeconds"), json!(defaults.plan.timeout_seconds));
+    assert_eq!(described("dryRun"), json!(defaults.plan.dry_run));
+    assert_eq!(described("blackouts"), json!(defaults.plan.blackouts));
+}
+
+#[test]
 fn the_policy_has_the_same_fields_defaults_and_bounds() {
     let schema = schema("request");
-    let described = schema["$defs"]["policy"]["properties"].as_object().unwrap();
-    let Value::Object(defaults) = json!(Policy::default()) else { panic!("not an object") };
-    let names = |fields: &Map<String, Value>| fields.keys().cloned().collect::<BTreeSet<_>>();
-    assert_eq!(names(described), names(&defaults));
+    assert_same_fields(&schema["$defs"]["policy"], "policy", &Policy::default(), Policy::refusals);
+    for field in ["type", "allowNonRestoredState"] {
+        let default = &schema["$defs"]["restore"]["properties"][field]["default"];
+        assert_eq!(default, &json!(Restore::default())[field], "{field}");
+    }
+}
+
+#[test]
+fn the_retention_has_the_same_fields_defaults_and_bounds() {
+    let retention = &schema("snapshots")["$defs"]["retention"];
+    assert_same_fields(retention, "retention", &Retention::default(), Retention::refusals);
+}
+
+/// Asserts that the schema describes each field that has a default, and beside them only those that are written when they
+/// are given: with the same default, and numbers with the same bounds. `place` is where refusals say that the fields are.
+fn assert_same_fields<T>(schema: &Value, place: &str, default: &T, refusals: impl Fn(&T) -> Vec<Refusal>)
+where
+    T: Serialize + DeserializeOwned,
+{
+    let described = schema["properties"].as_object().unwrap();
+    let Value::Object(defaults) = json!(default) else { panic!("{place} is no object") };
+    let has_default = described.iter().filter(|(_, description)| description.get("default").is_some());
+    assert_eq!(has_default.map(|(field, _)| field).collect::<BTreeSet<_>>(), defaults.keys().collect());
+    assert_eq!(described.keys().cloned().collect::<BTreeSet<_>>(), fields_of::<T>());
     for (field, default) in &defaults {
         let description = &described[field];
         assert_eq!(&description["default"], default, "{field}");
-        if default.is_u64() {
-            let bound = |name: &str| description[name].as_u64().unwrap();
-            let (least, most) = (bound("minimum"), bound("maximum"));
-            for (value, is_within) in
-                [(Some(least), true), (least.checked_sub(1), false), (Some(most), true), (Some(most + 1), false)]
-            {
-                let Some(value) = value else { continue };
-                let policy: Policy = serde_json::from_value(json!({ field: value })).unwrap();
-                let is_out = policy.refusals().iter().any(|refusal| {
-                    refusal.field == format!("policy.{field}") && refusal.problem.contains("out of bounds")
-                });
-                assert_eq!(!is_out, is_within, "{field}: {value}");
-            }
+        if !default.is_u64() {
+            continue;
+        }
+        let bound = |name: &str| description[name].as_u64().unwrap();
+        let (least, most) = (bound("minimum"), bound("maximum"));
+        for (value, is_within) in
+            [(Some(least), true), (least.checked_sub(1), false), (Some(most), true), (Some(most + 1), false)]
+        {
+            let Some(value) = value else { continue };
+            let given: T = serde_json::from_value(json!({ field: value })).unwrap();
+            let is_out = |refusal: &Refusal| {
+                refusal.field == format!("{place}.{field}") && refusal.problem.contains("out of bounds")
+            };
+            assert_eq!(!refusals(&given).iter().any(is_out), is_within, "{field}: {value}");
         }
     }
-    for field in ["type", "allowNonRestoredState"] {
-        let default = &schema["$defs"]["restore"]["properties"][field]["default"];
-        assert_eq!(default, &json!(lifecycle::request::Restore::default())[field], "{field}");
-    }
+}
+
+/// The names that a type of the code has for its fields, as serde names them to whoever gives another one.
+fn fields_of<T: DeserializeOwned>() -> BTreeSet<String> {
+    words::<T>(&json!({ "?": 1 }))
 }
 
 /// The words that an enumeration of the code has, as serde names them to whoever gives another one.
@@ -218,6 +329,13 @@ fn enumerations_have_the_same_words() {
         (&report, "/properties/taken/items/enum", words::<Rung>(&no_word)),
         (&report, "/$defs/reason/properties/code/enum", words::<Reason>(&json!({ "code": "?" }))),
     ];
+    let snapshots = schema("snapshots");
+    for (place, of_the_code) in
+        [("/$defs/retention/properties/sweep", fields_of::<Sweep>()), ("/properties/tag", fields_of::<TagFilter>())]
+    {
+        let described = snapshots.pointer(place).unwrap()["properties"].as_object().unwrap();
+        assert_eq!(described.keys().cloned().collect::<BTreeSet<_>>(), of_the_code, "{place}");
+    }
     for (schema, place, of_the_code) in cases {
         let listed = schema.pointer(place).and_then(Value::as_array).unwrap();
         let of_the_schema: BTreeSet<String> = listed.iter().map(|word| word.as_str().unwrap().to_owned()).collect();
