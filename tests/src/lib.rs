@@ -1,6 +1,7 @@
 //! Scenarios: the shipped definition and the shipped handlers against the emulated service, in virtual time, with an
 //! independent checker of the safety rules behind each.
 
+pub mod aws_suite;
 pub mod catalogue;
 pub mod checker;
 pub mod demo;

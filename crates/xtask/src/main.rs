@@ -2,6 +2,8 @@
 //! in one language. It asks for Rust and Python 3 alone; what else a task needs it installs, pinned, under
 //! `target/tools`. It decides nothing about deployments and knows no AWS.
 
+#[cfg(test)]
+mod alarms;
 mod check;
 mod definitions;
 mod hygiene;
@@ -47,12 +49,14 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGUMENT")]
         arguments: Vec<OsString>,
     },
-    /// Deploy good and bad changes on a real Apache Flink, and account for every record in the state
+    /// Deploy good and bad changes on a real Apache Flink, and account for every record in the state; with --aws,
+    /// deploy the template into an engine that is not ours
     ///
-    /// Builds the Lambdas and the suite, then runs it with the arguments as given: `cargo xtask e2e --help` lists them.
+    /// Builds the Lambdas and the suite, then runs it with the arguments as given: `cargo xtask e2e --help` and `cargo
+    /// xtask e2e --aws --help` list them.
     #[command(disable_help_flag = true)]
     E2e {
-        /// What the suite is to be told: --flink 1.20, --only NAME, --list
+        /// What the suite is to be told: --flink 1.20 or --aws, --only NAME, --list
         #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGUMENT")]
         arguments: Vec<OsString>,
     },
@@ -86,7 +90,7 @@ fn main() -> ExitCode {
     let workspace = Workspace::here();
     let done = match command_line.task {
         Task::Demo { arguments } => programs::run(&workspace, programs::DEMO, &arguments),
-        Task::E2e { arguments } => programs::run(&workspace, programs::E2E, &arguments),
+        Task::E2e { arguments } => programs::run_suite(&workspace, &arguments),
         Task::Test { filters, arguments } => test::run(&workspace, &filters, &arguments),
         Task::Check { steps } => check::run(&workspace, &steps),
         Task::Package(arguments) => package::run(&workspace, &arguments),

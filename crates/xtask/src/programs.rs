@@ -11,10 +11,12 @@ use thiserror::Error;
 
 use crate::process;
 use crate::report;
+use crate::tools;
 use crate::workspace::Workspace;
 
-/// The Lambdas of the deploy state machine; each package has a binary of its own name.
-const LAMBDAS: [&str; 8] = [
+/// All Lambdas; each package has a binary of its own name.
+const LAMBDAS: [&str; 14] = [
+    "take-turn",
     "submit-update",
     "check-operation",
     "check-subtasks",
@@ -23,17 +25,36 @@ const LAMBDAS: [&str; 8] = [
     "force-stop",
     "restore",
     "notify",
+    "start-deployment",
+    "select-applications",
+    "take-snapshot",
+    "check-snapshot",
+    "prune-snapshots",
 ];
 const PACKAGE: &str = "scenarios";
 /// Deploys changes while people watch.
 pub(crate) const DEMO: &str = "demo";
 /// Deploys changes on a real Flink and counts.
 pub(crate) const E2E: &str = "e2e";
+/// Deploys the template into an engine that is not ours, and uses what it has made.
+const E2E_AWS: &str = "e2e-aws";
+/// The argument that asks for it.
+const AWS: &str = "--aws";
 
 /// Cargo built, but not the program.
 #[derive(Debug, Error)]
 #[error("package `{PACKAGE}` was built, but cargo named no program `{0}`")]
 struct NotBuilt(&'static str);
+
+/// The suite that the arguments ask for: on a real Flink unless there is `--aws`.
+pub(crate) fn run_suite(workspace: &Workspace, arguments: &[OsString]) -> Result<(), Box<dyn Error>> {
+    let rest: Vec<OsString> = arguments.iter().filter(|argument| *argument != AWS).cloned().collect();
+    if rest.len() == arguments.len() {
+        return run(workspace, E2E, arguments);
+    }
+    tools::provide_engine(workspace)?;
+    run(workspace, E2E_AWS, &rest)
+}
 
 /// Builds, then replaces this process by the program, so that its exit code and its output are the task's. Returns only
 /// when that failed. Nothing of ours is written to standard output.

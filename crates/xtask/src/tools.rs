@@ -154,6 +154,15 @@ impl Sam {
     }
 }
 
+/// Installs what `cargo xtask e2e --aws` deploys the template with and into: sam, and ministack with cargo-lambda; in
+/// `target/tools`, where the suite looks for them.
+pub(crate) fn provide_engine(workspace: &Workspace) -> Result<(), ToolError> {
+    for name in ["sam", "ministack"] {
+        Python::environment(workspace, name, &workspace.pins().join(name).join("requirements.txt"))?;
+    }
+    Ok(())
+}
+
 /// Zig as C compiler and linker for another architecture or an older glibc, and the program that hands it to cargo;
 /// `target/tools/cross`.
 #[derive(Debug, Clone)]
