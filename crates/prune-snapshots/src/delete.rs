@@ -23,8 +23,8 @@ const ASK_AGAIN: usize = 100;
 const MOST_TRIES: u32 = 3;
 /// After so many such failures in a row the service is left in peace.
 const MOST_TROUBLES: u32 = 10;
-/// Wait after each of these failures, times their number in a row.
-const PAUSE: Duration = Duration::from_secs(1);
+/// Wait after each of these failures.
+const PAUSE: Duration = Duration::from_secs(2);
 /// Wait until the next step after the last of them.
 const PEACE_SECONDS: u32 = 30;
 /// Wait until the next step where nothing speaks against going on.
@@ -77,22 +77,24 @@ pub(crate) async fn delete(
                 if error.is_retryable() {
                     troubles += 1;
                     last_trouble = Some(error);
-                    sleep(PAUSE * troubles).await;
+                    sleep(PAUSE).await;
                 }
             }
         }
     }
     let has_deleted = report.deleted > deleted_before;
-    match last_trouble {
-        // The state machine waits longer before it tries again.
-        Some(error) if troubles >= MOST_TROUBLES && !has_deleted => Err(error.into()),
-        _ => {
-            if !queue.is_empty() && has_deleted && report.deployment.is_none() {
-                report.go_on(if troubles > 0 { PEACE_SECONDS } else { NO_WAIT_SECONDS });
-            }
-            Ok(())
-        }
+    if queue.is_empty() || report.deployment.is_some() {
+        return Ok(());
     }
+    match last_trouble {
+        // The state machine waits longer and longer before it tries again.
+        Some(error) if !has_deleted => return Err(error.into()),
+        Some(_) => report.go_on(PEACE_SECONDS),
+        None if has_deleted => report.go_on(NO_WAIT_SECONDS),
+        // Not one of so many could be deleted: the next step would fare no better.
+        None => {}
+    }
+    Ok(())
 }
 
 /// Deletes one snapshot. One that is gone, or on its way out, is as good as deleted: a call that was sent again meets what

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use lifecycle::deployment::StepError;
 use lifecycle::evidence::Snapshot;
 use lifecycle::retention::{Protections, PruneReport, QUOTA, Retention, plan};
+use lifecycle::status::SnapshotStatus;
 use managed_flink::ManagedFlink;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
@@ -89,7 +90,8 @@ pub async fn prune_snapshots(pruner: &Pruner, event: PruneEvent) -> Result<Prune
             report.wait_for_room();
         }
     }
-    measure(&pruner.metrics, &report, snapshots.len() - (report.deleted - deleted_before), now);
+    let were_there = snapshots.iter().filter(|snapshot| snapshot.status != SnapshotStatus::Deleting).count();
+    measure(&pruner.metrics, &report, were_there - (report.deleted - deleted_before), now);
     Ok(Pruned(report))
 }
 

@@ -293,16 +293,24 @@ async fn one_that_cannot_be_deleted_does_not_stop_the_others() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_that_is_gone_already_or_whose_answer_was_lost_is_deleted() {
+async fn one_that_is_gone_already_is_deleted() {
+    let stage = Stage::new().await;
+    stage.plant("scheduled-", 13);
+    stage.emulator.inject(fault(refusal("ResourceNotFoundException"), Occurrences::Nth(7)));
+    let (report, _) = stage.prune_to_the_end(&three()).await;
+    assert_eq!((report.deleted, report.failed, report.left), (10, 0, 0), "{report:?}");
+    assert_eq!(stage.deleted().len(), 9);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_whose_answer_was_lost_is_deleted_once() {
     for loss in [Loss::ServerError, Loss::ConnectionReset] {
         let stage = Stage::new().await;
         stage.plant("scheduled-", 13);
         stage.emulator.inject(fault(Effect::LostResponse(loss), Occurrences::First(3)));
-        stage.emulator.inject(fault(refusal("ResourceNotFoundException"), Occurrences::Nth(7)));
         let (report, _) = stage.prune_to_the_end(&three()).await;
         assert_eq!((report.deleted, report.failed, report.left), (10, 0, 0), "{report:?}");
-        let unique: BTreeSet<String> = stage.deleted().into_iter().collect();
-        assert_eq!(unique.len(), 9, "and one that the service said was gone");
+        assert_eq!(stage.deleted().iter().collect::<BTreeSet<_>>().len(), 10);
     }
 }
 
@@ -317,13 +325,26 @@ async fn one_that_is_in_use_stays_and_is_told() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn throttled_deletions_are_tried_again_until_all_is_done() {
+async fn throttled_deletions_are_tried_again_after_the_others() {
     let stage = Stage::new().await;
     stage.plant("scheduled-", 303);
-    stage.emulator.inject(fault(Effect::Throttle, Occurrences::Percent(40)));
+    // More than the SDK's own attempts of the first four make up for.
+    stage.emulator.inject(fault(Effect::Throttle, Occurrences::First(15)));
     let (report, steps) = stage.prune_to_the_end(&three()).await;
-    assert_eq!((report.deleted, report.failed, report.left), (300, 0, 0), "{steps} steps");
-    assert_eq!(stage.left().await, 3);
+    assert_eq!((report.deleted, report.failed, report.left, steps), (300, 0, 0, 1));
+    assert_eq!(stage.deleted().len(), 300);
+    assert_eq!(stage.count_of("DeleteApplicationSnapshot"), 315);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_the_service_never_deletes_is_told_and_stops_nothing() {
+    let stage = Stage::new().await;
+    stage.plant("scheduled-", 4);
+    let broken = Effect::Error { code: "InternalFailure".to_owned(), status: 500, message: "no".to_owned() };
+    stage.emulator.inject(fault(broken, Occurrences::Always));
+    let (report, _) = stage.prune_to_the_end(&three()).await;
+    assert_eq!((report.deleted, report.failed, report.left, report.next), (0, 1, 1, PruneNext::End));
+    assert_eq!(stage.count_of("DeleteApplicationSnapshot"), 9, "three tries of three attempts");
 }
 
 #[tokio::test(start_paused = true)]
