@@ -1,7 +1,10 @@
 //! The crate against services that are played in the process: what it asks, and what it makes of the answers.
 
 mod application;
+mod checkpoints;
 mod cloudwatch;
+mod directory;
 mod job;
 mod network;
 mod script;
+mod snapshots;
