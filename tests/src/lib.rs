@@ -6,6 +6,8 @@ pub mod catalogue;
 pub mod checker;
 pub mod demo;
 pub mod flink_suite;
+pub mod permissions;
+pub mod samples;
 pub mod scenario;
 pub mod snapshot_scenarios;
 pub mod world;
