@@ -112,15 +112,12 @@ pub struct SnapshotsRun {
 }
 
 impl SnapshotsRun {
-    /// The summary: the output of an execution that succeeds, the cause of one that fails.
+    /// The summary of the run.
     ///
     /// # Errors
     /// When the execution ended without one.
     pub fn summary(&self) -> Result<RunSummary, String> {
-        let cause = || self.result.cause.as_deref().and_then(|cause| serde_json::from_str(cause).ok());
-        let value: Option<Value> = self.result.output.clone().or_else(cause);
-        let value = value.ok_or_else(|| format!("no summary: {:?}", self.result))?;
-        serde_json::from_value(value.clone()).map_err(|error| format!("{error}: {value}"))
+        summary_of(&self.result)
     }
 
     /// What came of each application, by its name.
@@ -298,18 +295,46 @@ impl World {
     ) -> Result<SnapshotsRun, String> {
         let each = SNAPSHOT_FUNCTIONS.map(|(_, function)| (function, self.functions(function)));
         let functions = SnapshotFunctions { each: BTreeMap::from(each), lost: Mutex::new(lost.0) };
+        let notes = Arc::new(Notes::default());
+        let observer = Arc::clone(&notes) as Arc<dyn Observer>;
+        let (result, applications) = self.run_snapshots(name, input, Arc::new(functions), observer, stop).await?;
+        Ok(SnapshotsRun { result, applications, states: taken(&notes.states), texts: taken(&notes.texts) })
+    }
+
+    /// Runs snapshots with these functions, and under these eyes. Returns the applications' executions too, in the order in
+    /// which they began.
+    ///
+    /// # Errors
+    /// When the engine does not take the execution, as Step Functions would not.
+    pub async fn run_snapshots(
+        &self,
+        name: &str,
+        input: &Value,
+        functions: Arc<dyn TaskHandler>,
+        observer: Arc<dyn Observer>,
+        stop: impl Future<Output = Stop> + Send,
+    ) -> Result<(ExecutionResult, Vec<Execution>), String> {
         let executions = Executions::default();
         let nested: Vec<Arc<StateMachine>> = vec![Arc::new(application_machine())];
-        let notes = Arc::new(Notes::default());
-        let engine = Engine::new(self.clock.clone(), Arc::new(functions), Arc::clone(&notes) as Arc<dyn Observer>, 1)
+        let engine = Engine::new(self.clock.clone(), functions, observer, 1)
             .with_state_machines(Arc::new(nested))
             .with_executions(executions.clone());
         let execution = ExecutionInput { name: name.to_owned(), input: input.clone() };
         let result = engine.run_until(&run_machine(), execution, stop).await.map_err(|error| error.to_string())?;
         let of_applications = |execution: &Execution| execution.state_machine_arn.ends_with(APPLICATION_MACHINE);
-        let applications = executions.all().into_iter().filter(of_applications).collect();
-        Ok(SnapshotsRun { result, applications, states: taken(&notes.states), texts: taken(&notes.texts) })
+        Ok((result, executions.all().into_iter().filter(of_applications).collect()))
     }
+}
+
+/// The summary of a run: the output of an execution that succeeds, the cause of one that fails.
+///
+/// # Errors
+/// When the execution ended without one.
+pub fn summary_of(result: &ExecutionResult) -> Result<RunSummary, String> {
+    let cause = || result.cause.as_deref().and_then(|cause| serde_json::from_str(cause).ok());
+    let value: Option<Value> = result.output.clone().or_else(cause);
+    let value = value.ok_or_else(|| format!("no summary: {result:?}"))?;
+    serde_json::from_value(value.clone()).map_err(|error| format!("{error}: {value}"))
 }
 
 /// The calls of kinesisanalyticsv2 that the handlers made since this entry of the record, with how often each was made.

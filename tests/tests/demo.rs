@@ -14,8 +14,9 @@ use scenarios::demo::news::{News, What};
 use scenarios::demo::pace::Speeds;
 use scenarios::demo::production::Production;
 use scenarios::scenario::{Logs, Run};
+use scenarios::snapshot_scenarios::SNAPSHOT_FUNCTIONS;
 use scenarios::world::{FUNCTIONS, Stage, World};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::sync::mpsc::unbounded_channel;
 
 const DEMO: &str = env!("CARGO_BIN_EXE_demo");
@@ -24,7 +25,7 @@ const SPEEDS: Speeds = Speeds { before: 5_000, operation: 1_000, waiting: 1_000,
 /// Where the Lambdas are: beside the demo. `cargo test -p scenarios` alone does not build them.
 fn lambdas() -> PathBuf {
     let directory = Path::new(DEMO).parent().unwrap();
-    for (_, name) in FUNCTIONS {
+    for (_, name) in FUNCTIONS.into_iter().chain(SNAPSHOT_FUNCTIONS) {
         assert!(
             directory.join(name).is_file(),
             "the Lambda {name} is not built: run `cargo xtask test`, or first `cargo build --workspace --bins`"
@@ -75,6 +76,29 @@ fn what_people_see_fits_a_terminal_and_names_what_happened() {
 }
 
 #[test]
+fn snapshots_are_taken_once_however_often_the_schedule_speaks() {
+    lambdas();
+    let output = demo(&["--scenario", "scheduled-snapshots", "--json"]);
+    let errors = text(&output.stderr);
+    assert_eq!((output.status.code(), errors), (Some(0), ""), "{}", text(&output.stdout));
+    let runs: Vec<Value> = serde_json::from_slice(&output.stdout).unwrap();
+    let counts: Vec<&Value> = runs.iter().map(|run| &run["counts"]).collect();
+    let expected = [json!({ "Taken": 3, "Skipped": 2, "Failed": 1 }), json!({ "Skipped": 5, "Failed": 1 })];
+    assert_eq!(counts, expected.iter().collect::<Vec<_>>());
+
+    let output = demo(&["--scenario", "scheduled-snapshots"]);
+    let told = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{told}{}", text(&output.stderr));
+    for line in told.lines() {
+        assert!(line.chars().count() <= 80, "{line}");
+    }
+    for wanted in ["Taken: READY", "10 of 13 snapshots deleted", "a deployment is under way", "✉", "As it should be"]
+    {
+        assert!(told.contains(wanted), "{wanted} is missing in:\n{told}");
+    }
+}
+
+#[test]
 fn every_scenario_is_listed_with_what_it_shows() {
     let output = demo(&["--list"]);
     let listed = text(&output.stdout);
@@ -110,7 +134,7 @@ fn a_demo_without_lambdas_says_how_to_get_them() {
     let output = Command::new(alone).output().unwrap();
     let errors = text(&output.stderr);
     assert_eq!((output.status.code(), errors.lines().count()), (Some(1), 1), "{errors}");
-    assert!(errors.contains("submit-update") && errors.contains("`cargo xtask demo`"), "{errors}");
+    assert!(errors.contains("take-turn") && errors.contains("`cargo xtask demo`"), "{errors}");
 }
 
 /// Starts the demo and reads what it prints until there is a line with this text.

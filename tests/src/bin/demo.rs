@@ -30,7 +30,7 @@ fn run(arguments: &Arguments) -> Result<Ending, DemoError> {
     let abilities = abilities();
     let mut out = io::stdout();
     if arguments.list {
-        let printed = Screen::new(&mut out, abilities).print(&list(&arguments.scenarios(), abilities));
+        let printed = Screen::new(&mut out, abilities).print(&list(&arguments.pieces(), abilities));
         return match printed {
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Ending::NobodyReads),
             printed => Ok(printed.map(|()| Ending::AsItShould)?),

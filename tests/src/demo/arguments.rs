@@ -4,6 +4,7 @@ use clap::Parser;
 use emulator::flink::FlinkVersion;
 
 use super::flink::on_real_flink;
+use super::snapshots;
 use crate::catalogue::{catalogue, scenario};
 use crate::scenario::Scenario;
 
@@ -12,7 +13,8 @@ const AFTER_HELP: &str = "\
 With --json, standard output is one JSON array with the reports of the deployments in
 order, each as the state machine hands it on: an object with outcome, success, summary,
 versionBefore, versionAfter, because, failure, events and more; null for a deployment
-that was aborted. `jq -r '.[].outcome'` lists the outcomes.
+that was aborted. Of scheduled-snapshots it has the summaries of the runs, with outcome,
+success, counts, failed and skipped. `jq -r '.[].outcome'` lists the outcomes.
 
 Exit code: 0 when everything came out as the scenario says (outcomes, changing calls,
 safety rules), 1 when not, 2 for misuse, 130 after Ctrl-C.";
@@ -37,6 +39,15 @@ pub struct Arguments {
     /// Run the jobs on a real Apache Flink of this version: 1.20, 2.2 or 2.3. The first use downloads it (230 MB).
     #[arg(long, value_name = "VERSION")]
     pub flink: Option<FlinkVersion>,
+}
+
+/// What is played.
+#[derive(Debug, Clone)]
+pub enum Piece {
+    /// A scenario of the catalogue.
+    Deployments(Box<Scenario>),
+    /// Runs of snapshots.
+    Snapshots,
 }
 
 /// Why a scenario cannot be played.
@@ -73,6 +84,30 @@ impl Arguments {
         }
     }
 
+    /// Name of each piece that can be played, and what it shows.
+    pub fn pieces(&self) -> Vec<(&'static str, &'static str)> {
+        let snapshots = self.flink.is_none().then_some((snapshots::NAME, snapshots::ABOUT));
+        self.scenarios().iter().map(|scenario| (scenario.name, scenario.about)).chain(snapshots).collect()
+    }
+
+    /// The piece that is asked for.
+    ///
+    /// # Errors
+    /// When there is none of that name, or it cannot be played on a real Flink.
+    pub fn piece(&self) -> Result<Piece, Misuse> {
+        if self.scenario != snapshots::NAME {
+            return self.scenario().map(Box::new).map(Piece::Deployments);
+        }
+        match self.flink {
+            None => Ok(Piece::Snapshots),
+            Some(_) => Err(self.not_on_flink(snapshots::NAME)),
+        }
+    }
+
+    fn not_on_flink(&self, name: &'static str) -> Misuse {
+        Misuse::NotOnFlink { name, others: self.scenarios().iter().map(|scenario| scenario.name).collect() }
+    }
+
     /// The scenario that is asked for.
     ///
     /// # Errors
@@ -82,18 +117,16 @@ impl Arguments {
             .ok_or_else(|| Misuse::Unknown { name: self.scenario.clone(), near: near_names(&self.scenario) })?;
         match self.flink {
             None => Ok(found),
-            Some(version) => on_real_flink(&found, version).ok_or_else(|| Misuse::NotOnFlink {
-                name: found.name,
-                others: self.scenarios().iter().map(|scenario| scenario.name).collect(),
-            }),
+            Some(version) => on_real_flink(&found, version).ok_or_else(|| self.not_on_flink(found.name)),
         }
     }
 }
 
 /// Names that a person may have meant: the nearest three, no further away than a third of the name.
 fn near_names(name: &str) -> Vec<&'static str> {
-    let mut names: Vec<(usize, &str)> =
-        catalogue().iter().map(|scenario| (distance(name, scenario.name), scenario.name)).collect();
+    let all = catalogue();
+    let all = all.iter().map(|scenario| scenario.name).chain([snapshots::NAME]);
+    let mut names: Vec<(usize, &str)> = all.map(|candidate| (distance(name, candidate), candidate)).collect();
     names.sort_unstable();
     let contains = |candidate: &str| name.len() > 2 && candidate.contains(name);
     let is_near = |(distance, candidate): &(usize, &str)| *distance * 3 <= name.len().max(3) || contains(candidate);
@@ -138,6 +171,18 @@ mod tests {
         assert!(matches!(&misuse, Misuse::Unknown { near, .. } if near.contains(&"healthy")), "{misuse}");
         let misuse = parsed(&["--scenario", "qqqqqq"]).scenario().unwrap_err();
         assert_eq!(misuse.to_string(), "there is no scenario qqqqqq; --list shows all");
+    }
+
+    #[test]
+    fn snapshots_are_played_without_a_real_flink() {
+        assert!(matches!(parsed(&["--scenario", "scheduled-snapshots"]).piece(), Ok(Piece::Snapshots)));
+        assert!(matches!(parsed(&["--scenario", "healthy"]).piece(), Ok(Piece::Deployments(_))));
+        let misuse = parsed(&["--scenario", "scheduled-snapshots", "--flink", "1.20"]).piece().unwrap_err();
+        assert!(misuse.to_string().contains("cannot be played on a real Flink"), "{misuse}");
+        let misuse = parsed(&["--scenario", "scheduled-snapshot"]).piece().unwrap_err();
+        assert!(misuse.to_string().contains("did you mean scheduled-snapshots"), "{misuse}");
+        assert!(parsed(&[]).pieces().iter().any(|(name, _)| *name == "scheduled-snapshots"));
+        assert!(!parsed(&["--flink", "1.20"]).pieces().iter().any(|(name, _)| *name == "scheduled-snapshots"));
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! The demo: a scenario of the catalogue with the shipped definition and the real Lambda binaries, told live to whoever
-//! runs `cargo xtask demo`.
+//! The demo: a scenario of the catalogue, or a run of snapshots, with the shipped definitions and the real Lambda binaries,
+//! told live to whoever runs `cargo xtask demo`.
 
 pub mod arguments;
 pub mod flink;
@@ -11,4 +11,5 @@ pub mod performance;
 pub mod production;
 pub mod report;
 pub mod screen;
+pub mod snapshots;
 pub mod words;

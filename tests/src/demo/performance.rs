@@ -8,7 +8,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::arguments::{Arguments, Misuse};
+use super::arguments::{Arguments, Misuse, Piece};
 use super::flink::{BAKE_SECONDS, RealFlink, RealFlinkError, SETTLE_SECONDS};
 use super::line::{COLUMNS, Line, Style, wrap};
 use super::narrator::{Narrator, indented};
@@ -17,7 +17,7 @@ use super::pace::Speeds;
 use super::production::{Production, SetUpError, find_lambdas};
 use super::report::Effort;
 use super::screen::{Abilities, Screen};
-use super::words;
+use super::{snapshots, words};
 use crate::scenario::{Run, Scenario};
 
 /// How often the moving line moves.
@@ -89,11 +89,11 @@ pub enum DemoError {
     Io(#[from] io::Error),
 }
 
-/// The list of scenarios, aligned: within a terminal's columns where it goes to one, else a line each, for other programs.
-pub fn list(scenarios: &[Scenario], abilities: Abilities) -> Vec<Line> {
-    let name_columns = scenarios.iter().map(|scenario| scenario.name.len()).max().unwrap_or_default();
+/// The list of what can be played, by name and what it shows, aligned: within a terminal's columns where it goes to one, else a line each, for other programs.
+pub fn list(pieces: &[(&str, &str)], abilities: Abilities) -> Vec<Line> {
+    let name_columns = pieces.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
     let mut lines = Vec::new();
-    for Scenario { name, about, .. } in scenarios {
+    for (name, about) in pieces {
         if !abilities.is_live {
             lines.push(Line::new().and(Style::Plain, format!("{name:<name_columns$}  {about}")));
             continue;
@@ -119,7 +119,7 @@ pub async fn perform(
     out: &mut dyn Write,
     abilities: Abilities,
 ) -> Result<Ending, DemoError> {
-    let scenario = arguments.scenario()?;
+    let piece = arguments.piece()?;
     find_lambdas(directory)?;
     let mut stop = Stop::new()?;
     let (sender, news) = unbounded_channel();
@@ -135,7 +135,12 @@ pub async fn perform(
         ending = stop.asked() => return Ok(ending),
     };
     let ended = tokio::select! {
-        ended = show(arguments, &scenario, &production, news, out, abilities) => ended,
+        ended = async {
+            match &piece {
+                Piece::Deployments(scenario) => show(arguments, scenario, &production, news, out, abilities).await,
+                Piece::Snapshots => show_snapshots(arguments, &production, out, abilities).await,
+            }
+        } => ended,
         ending = stop.asked() => Ok(ending),
     };
     production.shut_down().await;
@@ -202,6 +207,24 @@ async fn show(
     let run = watch(arguments, scenario, production, news, &mut screen).await?;
     let (ending, lines) = last_words(scenario, &run);
     screen.print(&lines)?;
+    Ok(ending)
+}
+
+async fn show_snapshots(
+    arguments: &Arguments,
+    production: &Production,
+    out: &mut dyn Write,
+    abilities: Abilities,
+) -> Result<Ending, DemoError> {
+    if !arguments.json {
+        let (ending, _) = snapshots::show(production, &mut Screen::new(out, abilities)).await?;
+        return Ok(ending);
+    }
+    let unseen = Abilities { is_live: false, is_coloured: false };
+    let (ending, summaries) = snapshots::show(production, &mut Screen::new(io::sink(), unseen)).await?;
+    serde_json::to_writer_pretty(&mut *out, &summaries).map_err(io::Error::from)?;
+    writeln!(out)?;
+    out.flush()?;
     Ok(ending)
 }
 
@@ -339,7 +362,8 @@ mod tests {
     #[test]
     fn the_list_names_every_scenario_within_80_columns_or_in_a_line() {
         let listed = |is_live| -> Vec<String> {
-            list(&catalogue(), Abilities { is_live, is_coloured: false }).iter().map(Line::plain).collect()
+            let pieces: Vec<(&str, &str)> = catalogue().iter().map(|it| (it.name, it.about)).collect();
+            list(&pieces, Abilities { is_live, is_coloured: false }).iter().map(Line::plain).collect()
         };
         let (terminal, file) = (listed(true), listed(false));
         for Scenario { name, about, .. } in catalogue() {

@@ -24,6 +24,7 @@ use super::news::News;
 use super::pace::{Pace, Speeds};
 use crate::flink_suite::ledger::Ledger;
 use crate::scenario::{Happening, Logs, Run, Scenario};
+use crate::snapshot_scenarios::SNAPSHOT_FUNCTIONS;
 use crate::world::{BUS, FUNCTIONS, Stage, TOPIC, TURNS, World, noon};
 
 /// Real time that a Lambda has for one step.
@@ -54,10 +55,15 @@ pub enum SetUpError {
 /// # Errors
 /// When one has not been built.
 pub fn find_lambdas(directory: &Path) -> Result<(), SetUpError> {
-    match FUNCTIONS.into_iter().find(|(_, name)| !directory.join(name).is_file()) {
-        Some((_, name)) => Err(SetUpError::MissingLambda { name, directory: directory.to_owned() }),
+    match all_functions().find(|name| !directory.join(name).is_file()) {
+        Some(name) => Err(SetUpError::MissingLambda { name, directory: directory.to_owned() }),
         None => Ok(()),
     }
+}
+
+/// The Lambdas of all state machines.
+fn all_functions() -> impl Iterator<Item = &'static str> {
+    FUNCTIONS.into_iter().chain(SNAPSHOT_FUNCTIONS).map(|(_, name)| name)
 }
 
 /// A scenario about to be played for real.
@@ -223,7 +229,8 @@ impl Stage for RealStage {
             ]
             .map(|(name, value)| (name.to_owned(), value.to_owned())),
         );
-        let functions = FUNCTIONS.map(|(_, name)| {
+        // They are started when they are first called.
+        let functions = all_functions().map(|name| {
             let function = Function {
                 binary: self.directory.join(name),
                 environment: environment.clone(),
@@ -234,7 +241,7 @@ impl Stage for RealStage {
         });
         let logs = self.logs.clone();
         let sink = Arc::new(move |line: LogLine<'_>| logs.keep(line.line));
-        let lambdas = Arc::new(LambdaFunctions::new(BTreeMap::from(functions), sink));
+        let lambdas = Arc::new(LambdaFunctions::new(functions.collect(), sink));
         self.functions.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&lambdas));
         Arc::new(Paced { lambdas, pace: Arc::clone(&self.pace) })
     }
