@@ -168,6 +168,21 @@ impl Permissions {
         Ok(Self { actors: wiring::actors(stack, root)?, roles })
     }
 
+    /// What each Lambda's own code may call: the actions of its role without those that AWS does for it or asks for beside
+    /// a call (keys, and roles that are handed over).
+    pub fn calls(&self) -> BTreeMap<&str, BTreeSet<&str>> {
+        let is_beside = |actor: &Actor, action: &str| {
+            action.starts_with("iam:") || action.starts_with("kms:") || actor.uses.iter().any(|it| it.action == action)
+        };
+        let lambdas = self.actors.iter().filter(|actor| actor.is_lambda);
+        let calls = lambdas.map(|actor| {
+            let statements = self.roles.get(&actor.role).into_iter().flat_map(|role| &role.statements);
+            let actions = statements.flat_map(|statement| statement.actions.iter().map(String::as_str));
+            (actor.name.as_str(), actions.filter(|action| !is_beside(actor, action)).collect())
+        });
+        calls.collect()
+    }
+
     /// Every action in any role.
     pub fn actions(&self) -> BTreeSet<&str> {
         let statements = self.roles.values().flat_map(|role| &role.statements);

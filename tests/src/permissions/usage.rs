@@ -1,7 +1,7 @@
 //! Which function makes which call in which scenario, from the emulator's record: each function signs with a name of its
 //! own.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use asl::{TaskError, TaskHandler};
@@ -122,13 +122,4 @@ impl Seen {
         let uses = self.0.iter();
         uses.map(|((function, action, resource), place)| Use::new(function, action, resource, place)).collect()
     }
-}
-
-/// The actions of each function in these uses.
-pub fn actions_by_function(uses: &[Use]) -> BTreeMap<&str, BTreeSet<&str>> {
-    let mut actions: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
-    for it in uses {
-        actions.entry(&it.actor).or_default().insert(&it.action);
-    }
-    actions
 }

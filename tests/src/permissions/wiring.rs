@@ -34,6 +34,8 @@ pub fn is_without_resource(action: &str) -> bool {
 pub struct Actor {
     /// Name for people: a Lambda's, a state machine's with its kind.
     pub name: String,
+    /// Whether it is a Lambda, whose code makes calls of its own.
+    pub is_lambda: bool,
     /// Logical id of its role.
     pub role: String,
     /// What AWS does for it.
@@ -77,7 +79,7 @@ fn function(stack: &Stack, id: &str) -> Result<Actor, PermissionError> {
     if stack.member(id, letters)?.is_some() {
         add("sqs:SendMessage", text(stack, id, letters)?, "Lambda keeps what failed for good");
     }
-    Ok(Actor { role: role(stack, id, "/Properties/Role")?, name, uses })
+    Ok(Actor { role: role(stack, id, "/Properties/Role")?, name, is_lambda: true, uses })
 }
 
 fn schedule(stack: &Stack, id: &str) -> Result<Actor, PermissionError> {
@@ -88,7 +90,7 @@ fn schedule(stack: &Stack, id: &str) -> Result<Actor, PermissionError> {
         Use::new(&name, "states:StartExecution", &target, "it is the schedule's target"),
         Use::new(&name, "sqs:SendMessage", &letters, "the scheduler keeps what it could not start"),
     ];
-    Ok(Actor { role: role(stack, id, "/Properties/Target/RoleArn")?, name, uses })
+    Ok(Actor { role: role(stack, id, "/Properties/Target/RoleArn")?, name, is_lambda: false, uses })
 }
 
 fn state_machine(stack: &Stack, id: &str, root: &Path) -> Result<Actor, PermissionError> {
@@ -136,7 +138,7 @@ fn state_machine(stack: &Stack, id: &str, root: &Path) -> Result<Actor, Permissi
         let actions = TRACES.into_iter().chain(SAMPLED_TRACES);
         uses.extend(actions.map(|action| Use::new(&name, action, "*", "Step Functions traces it")));
     }
-    Ok(Actor { role: role(stack, id, "/Properties/Role")?, name, uses })
+    Ok(Actor { role: role(stack, id, "/Properties/Role")?, name, is_lambda: false, uses })
 }
 
 /// All tasks of a definition by their states' names, those inside of Map and Parallel included.
