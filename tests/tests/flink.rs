@@ -79,6 +79,9 @@ situations! {
     state_of_a_lost_uid_dropped "state-of-a-lost-uid-dropped"
     first_start "first-start"
     named_snapshot "named-snapshot"
+    restart "restart"
+    restart_from_an_older_snapshot "restart-from-an-older-snapshot"
+    stopped_changed_and_started "stopped-changed-and-started"
     main_throws "main-throws"
     missing_main_class "missing-main-class"
     corrupt_jar "corrupt-jar"
@@ -92,6 +95,7 @@ situations! {
     upgrade_crashes "upgrade-crashes"
     forced_stop_and_restore "forced-stop-and-restore"
     forced_stop_loses_the_tail "forced-stop-loses-the-tail"
+    forced_stop_restores_a_scheduled_snapshot "forced-stop-restores-a-scheduled-snapshot"
     snapshot_cannot_be_written "snapshot-cannot-be-written"
 }
 

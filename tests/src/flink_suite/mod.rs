@@ -17,6 +17,7 @@ const UPDATE: &str = "UpdateApplication";
 const START: &str = "StartApplication";
 const ROLLBACK: &str = "RollbackApplication";
 const ROLLBACK_REFUSED: &str = "RollbackApplication (refused)";
+const STOP: &str = "StopApplication";
 const FORCE: &str = "StopApplication by force";
 
 /// Tasks of a vertex before a change of the parallelism, and after it.
@@ -49,6 +50,8 @@ pub enum Circumstance {
     NeverStarted,
     /// A snapshot of the name [`SNAPSHOT`] was taken, and much was counted since.
     OlderSnapshot,
+    /// A scheduled run has taken a snapshot, and much was counted since.
+    ScheduledSnapshot,
     /// No savepoint can be written from now on.
     Unwritable,
     /// Somebody deletes the snapshot that the update has taken.
@@ -71,7 +74,7 @@ pub enum State {
     Kept,
     /// [`ledger::Proof::Returned`].
     Returned,
-    /// [`ledger::Proof::WentBackTo`] the snapshot that was taken by hand.
+    /// [`ledger::Proof::WentBackTo`] the snapshot that was taken before, by hand or by schedule.
     WentBackToSnapshot,
     /// [`ledger::Proof::Untouched`].
     Untouched,
@@ -153,7 +156,7 @@ impl Situation {
 
 /// All situations.
 pub fn situations() -> Vec<Situation> {
-    [good_changes(), refused_jobs(), bad_jobs(), ways_back()].concat()
+    [good_changes(), by_hand(), refused_jobs(), bad_jobs(), ways_back()].concat()
 }
 
 fn code(variant: &'static str) -> Change {
@@ -228,6 +231,33 @@ fn good_changes() -> Vec<Situation> {
     ]
 }
 
+fn by_hand() -> Vec<Situation> {
+    let restarted = |input| Change { input, ..Change::default() };
+    let named = json!({ "type": "RESTORE_FROM_CUSTOM_SNAPSHOT", "snapshot": SNAPSHOT });
+    vec![
+        Situation::new(
+            "restart",
+            "No change: the application is stopped with a snapshot, and started again.",
+            restarted(json!({ "stop": "graceful", "start": true })),
+        )
+        .ends(Outcome::Deployed, &[STOP, START], State::Kept),
+        Situation::new(
+            "restart-from-an-older-snapshot",
+            "No change: the application is stopped by force, and started from a named snapshot.",
+            restarted(json!({ "stop": "force", "start": true, "restore": named })),
+        )
+        .given(&[Circumstance::OlderSnapshot])
+        .ends(Outcome::Deployed, &[FORCE, START], State::WentBackToSnapshot),
+        Situation::new(
+            "stopped-changed-and-started",
+            "New code for an application that is stopped by force first, as one has to that cannot take a snapshot.",
+            Change { input: json!({ "stop": "force", "start": true }), ..code("healthy") },
+        )
+        .given(&[Circumstance::ScheduledSnapshot])
+        .ends(Outcome::Deployed, &[FORCE, UPDATE, START], State::WentBackToSnapshot),
+    ]
+}
+
 fn refused_jobs() -> Vec<Situation> {
     let refused = |name, about, variant| Situation::new(name, about, code(variant)).ends_put_back();
     vec![
@@ -290,6 +320,13 @@ fn ways_back() -> Vec<Situation> {
             timed("fails-after", "2"),
         )
         .given(&[Circumstance::OlderSnapshot, Circumstance::UpdatesSnapshotDeleted, Circumstance::RollbackRefused])
+        .ends(Outcome::Restored, &[UPDATE, ROLLBACK_REFUSED, FORCE, UPDATE, START], State::WentBackToSnapshot),
+        Situation::new(
+            "forced-stop-restores-a-scheduled-snapshot",
+            "The same, and the newest snapshot left is the one that a scheduled run has taken.",
+            timed("fails-after", "2"),
+        )
+        .given(&[Circumstance::ScheduledSnapshot, Circumstance::UpdatesSnapshotDeleted, Circumstance::RollbackRefused])
         .ends(Outcome::Restored, &[UPDATE, ROLLBACK_REFUSED, FORCE, UPDATE, START], State::WentBackToSnapshot),
         Situation::new(
             "snapshot-cannot-be-written",

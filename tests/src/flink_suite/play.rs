@@ -10,6 +10,7 @@ use emulator::flink::{FlinkDataPlane, FlinkVersion};
 use emulator::record::Event;
 use emulator::{Effect, Fault};
 use lifecycle::report::Outcome;
+use lifecycle::snapshots::SnapshotOutcome;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::sync::mpsc::unbounded_channel;
@@ -120,7 +121,7 @@ impl Game<'_> {
         let proof = match self.situation.state {
             State::Kept => Proof::Kept,
             State::Returned => Proof::Returned,
-            State::WentBackToSnapshot => Proof::WentBackTo(snapshot.ok_or("no snapshot was taken by hand")?),
+            State::WentBackToSnapshot => Proof::WentBackTo(snapshot.ok_or("no snapshot was taken before")?),
             State::Untouched => Proof::Untouched,
             State::Began => Proof::Began,
             State::CountersDropped => Proof::CountersDropped,
@@ -201,7 +202,7 @@ impl Game<'_> {
         world.wait_for(NAME, "RUNNING").await
     }
 
-    /// Makes the circumstances. Returns Flink's number of the savepoint that was taken by hand, if one was.
+    /// Makes the circumstances. Returns Flink's number of the savepoint that was taken before, if one was.
     async fn prepare(&self, world: &World) -> Result<Option<i64>, String> {
         let mut snapshot = None;
         if self.has(Circumstance::OlderSnapshot) {
@@ -212,6 +213,15 @@ impl Game<'_> {
                 Ok((described["SnapshotDetails"]["SnapshotStatus"] == "READY").then_some(()))
             })
             .await?;
+        }
+        if self.has(Circumstance::ScheduledSnapshot) {
+            let input = json!({ "application": NAME, "scheduledAt": world.clock.now() });
+            let run = world.take_snapshots("nightly", &input).await?.summary()?;
+            if run.counts.get(&SnapshotOutcome::Taken) != Some(&1) {
+                return Err(format!("the scheduled snapshot was not taken: {run}"));
+            }
+        }
+        if self.has(Circumstance::OlderSnapshot) || self.has(Circumstance::ScheduledSnapshot) {
             let checkpoints = self.flink(&format!("/jobs/{}/checkpoints", self.job().await?)).await?;
             let number = checkpoints["latest"]["savepoint"]["id"].as_i64();
             snapshot = Some(number.ok_or_else(|| format!("no savepoint in {checkpoints}"))?);
@@ -279,7 +289,9 @@ impl Game<'_> {
         if change.is_ledger_moved || change.is_input_ended || !change.properties.is_empty() {
             configuration["EnvironmentPropertyUpdates"] = self.properties(Some((change, ends_at)));
         }
-        input["update"]["ApplicationConfigurationUpdate"] = configuration;
+        if configuration != json!({}) {
+            input["update"]["ApplicationConfigurationUpdate"] = configuration;
+        }
         if change.is_runtime_upgraded {
             input["update"]["RuntimeEnvironmentUpdate"] =
                 json!(self.situation.version_asked_for(self.version).runtime());
@@ -302,7 +314,15 @@ impl Game<'_> {
             let described = world.call(OPERATOR, "DescribeApplicationSnapshot", &named).await?;
             let mut delete = named;
             delete["SnapshotCreationTimestamp"] = described["SnapshotDetails"]["SnapshotCreationTimestamp"].clone();
-            world.call(OPERATOR, "DeleteApplicationSnapshot", &delete).await?;
+            // While the new job is being restored from it, the service does not delete it.
+            until("the snapshot is deleted", async || {
+                match world.call(OPERATOR, "DeleteApplicationSnapshot", &delete).await {
+                    Ok(_) => Ok(Some(())),
+                    Err(error) if error.contains("ResourceInUse") => Ok(None),
+                    Err(error) => Err(error),
+                }
+            })
+            .await?;
         }
         if self.has(Circumstance::LosesTaskManager) {
             until("the new job runs", async || Ok((self.ledger()?.restores() == 1).then_some(()))).await?;
