@@ -101,7 +101,8 @@ pub struct Upload {
     pub key: String,
     /// The object's version.
     pub version_id: String,
-    /// What S3 says of the order of the key's versions: hexadecimal digits, of which the longer is the greater.
+    /// What S3 says of the order of the key's versions: hexadecimal digits that compare as if all had as many, the
+    /// missing ones being zeros at the end.
     pub sequencer: String,
     /// When it was uploaded.
     pub at: Timestamp,
@@ -111,15 +112,14 @@ impl Upload {
     /// Which of two uploads is the newer: of one key by S3's order, of others by their time.
     pub fn order(&self, other: &Self) -> Ordering {
         let is_same_key = (&self.bucket, &self.key) == (&other.bucket, &other.key);
-        let by_sequencer = if is_same_key { self.number().cmp(&other.number()) } else { Ordering::Equal };
+        let by_sequencer = if is_same_key { self.digits().cmp(&other.digits()) } else { Ordering::Equal };
         let by_time = || (self.at, &self.bucket, &self.key).cmp(&(other.at, &other.bucket, &other.key));
         by_sequencer.then_with(by_time)
     }
 
-    /// The sequencer so that it compares as a number: its length without leading zeros, then its digits.
-    fn number(&self) -> (usize, String) {
-        let digits = self.sequencer.trim_start_matches('0').to_ascii_lowercase();
-        (digits.len(), digits)
+    /// The sequencer so that it compares whatever its length: without the zeros at its end.
+    fn digits(&self) -> String {
+        self.sequencer.trim_end_matches('0').to_ascii_lowercase()
     }
 }
 

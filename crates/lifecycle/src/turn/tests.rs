@@ -108,7 +108,7 @@ fn of_uploads_the_newest_wins() {
     let all = ["a", "old", "new"];
     let mut turns = Turns::default();
     ask(&mut turns, &by_hand("a", 0), &all, 0);
-    let (old, new) = (upload("old", "orders.jar", "9", 1), upload("new", "orders.jar", "00A", 1));
+    let (old, new) = (upload("old", "orders.jar", "09", 1), upload("new", "orders.jar", "0A0", 1));
     assert_eq!(ask(&mut turns, &old, &all, 2), wait("a"));
     assert_eq!(ask(&mut turns, &new, &all, 3), wait("a"), "an overtaken one in front is not waited for in vain");
     assert_eq!(ask(&mut turns, &old, &all, 4), overtaken("new"));
@@ -158,15 +158,16 @@ fn too_many_are_told_so() {
 }
 
 #[test]
-fn sequencers_compare_as_numbers_of_one_key_only() {
+fn sequencers_compare_digit_by_digit_and_of_one_key_only() {
     let order = |one: (&str, &str, i64), other: (&str, &str, i64)| {
         let [one, other] = [one, other].map(|(key, sequencer, second)| upload("a", key, sequencer, second).upload);
         one.unwrap().order(&other.unwrap())
     };
     for (one, other, wanted) in [
         (("k", "0F", 9), ("k", "10", 1), Ordering::Less),
-        (("k", "00f", 1), ("k", "F", 1), Ordering::Equal),
-        (("k", "A0", 1), ("k", "0000b", 9), Ordering::Greater),
+        (("k", "f00", 1), ("k", "F", 1), Ordering::Equal),
+        (("k", "A", 1), ("k", "0000b", 9), Ordering::Greater),
+        (("k", "0A", 1), ("k", "0A01", 1), Ordering::Less),
         (("k", "1", 1), ("l", "0", 2), Ordering::Less),
         (("k", "1", 2), ("l", "0", 2), Ordering::Less),
     ] {
@@ -184,7 +185,7 @@ fn whatever_happens_one_has_its_turn_and_nobody_waits_for_ever() {
             .map(|number| {
                 let (name, second) = (format!("e{number}"), chance.i64(0..4));
                 // As S3 gives them: later ones are greater.
-                let sequencer = format!("{:x}", second * 16 + chance.i64(1..16));
+                let sequencer = format!("{:02x}", second * 16 + chance.i64(1..16));
                 match chance.u8(0..3) {
                     0 => by_hand(&name, second),
                     1 => upload(&name, "orders.jar", &sequencer, second),
