@@ -78,6 +78,10 @@ enum Task {
         #[arg(value_enum, value_name = "STEP")]
         steps: Vec<Step>,
     },
+    /// Print what each role of the template may do and where it is done, and fail where a role is too wide or too narrow
+    ///
+    /// Plays all scenarios and compares what each function calls with its role. A test makes the same comparison.
+    Permissions,
     /// Build the zips to install on AWS, with bills of materials and checksums, into target/package
     ///
     /// Every Lambda for each processor that Lambda has, linked against the C library of the runtime provided.al2023. The
@@ -93,6 +97,7 @@ fn main() -> ExitCode {
         Task::E2e { arguments } => programs::run_suite(&workspace, &arguments),
         Task::Test { filters, arguments } => test::run(&workspace, &filters, &arguments),
         Task::Check { steps } => check::run(&workspace, &steps),
+        Task::Permissions => programs::run_permissions(&workspace),
         Task::Package(arguments) => package::run(&workspace, &arguments),
     };
     match done {

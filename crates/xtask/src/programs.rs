@@ -1,4 +1,5 @@
-//! `cargo xtask demo` and `cargo xtask e2e`: builds the program of that name with the Lambdas that it runs, and becomes it.
+//! `cargo xtask demo`, `e2e` and `permissions`: builds the program of that name, with the Lambdas where it runs them, and
+//! becomes it.
 
 use std::error::Error;
 use std::ffi::OsString;
@@ -38,7 +39,9 @@ pub(crate) const DEMO: &str = "demo";
 pub(crate) const E2E: &str = "e2e";
 /// Deploys the template into an engine that is not ours, and uses what it has made.
 const E2E_AWS: &str = "e2e-aws";
-/// The argument that asks for it.
+/// Compares the template's roles with what is called. Has the handlers in itself.
+const PERMISSIONS: &str = "permissions";
+/// The argument that asks for the suite on that engine.
 const AWS: &str = "--aws";
 
 /// Cargo built, but not the program.
@@ -56,16 +59,29 @@ pub(crate) fn run_suite(workspace: &Workspace, arguments: &[OsString]) -> Result
     run(workspace, E2E_AWS, &rest)
 }
 
-/// Builds, then replaces this process by the program, so that its exit code and its output are the task's. Returns only
-/// when that failed. Nothing of ours is written to standard output.
+/// Compares the roles with what is called, and prints who may do what.
+pub(crate) fn run_permissions(workspace: &Workspace) -> Result<(), Box<dyn Error>> {
+    report::progress(PERMISSIONS, "building it, then playing all scenarios (a minute)");
+    become_program(workspace, PERMISSIONS, &["--bin", PERMISSIONS], &[])
+}
+
+/// Builds the program and the Lambdas, and becomes the program.
 pub(crate) fn run(workspace: &Workspace, program: &'static str, arguments: &[OsString]) -> Result<(), Box<dyn Error>> {
     report::progress(program, "building it and the Lambdas (minutes the first time, seconds later)");
+    let lambdas = LAMBDAS.iter().flat_map(|lambda| ["--package", lambda]);
+    become_program(workspace, program, &lambdas.chain(["--bins"]).collect::<Vec<_>>(), arguments)
+}
+
+/// Builds, then replaces this process by the program, so that its exit code and its output are the task's. Returns only
+/// when that failed. Nothing of ours is written to standard output.
+fn become_program(
+    workspace: &Workspace,
+    program: &'static str,
+    targets: &[&str],
+    arguments: &[OsString],
+) -> Result<(), Box<dyn Error>> {
     let mut build = process::cargo(workspace.root());
-    build.args(["build", "--message-format", "json-render-diagnostics", "--package", PACKAGE]);
-    for lambda in LAMBDAS {
-        build.args(["--package", lambda]);
-    }
-    build.arg("--bins");
+    build.args(["build", "--message-format", "json-render-diagnostics", "--package", PACKAGE]).args(targets);
     let output = build.stderr(Stdio::inherit()).output().map_err(|source| process::start_error(&build, source))?;
     if !output.status.success() {
         return Err("the build failed; what the compiler says is above".into());
