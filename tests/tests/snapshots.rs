@@ -548,6 +548,78 @@ async fn all_applications_with_a_tag_are_found_on_every_page() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn applications_that_this_tool_may_not_ask_for_their_tags_are_none_of_its_own() {
+    let tags = vec![("snapshots", "daily")];
+    let apps = ["ours", "theirs"].map(|name| SnapshotApp { tags: tags.clone(), ..SnapshotApp::new(name) });
+    let world = world_of(&apps).await;
+    let denied = Fault::new("ListTagsForResource", Effect::AccessDenied);
+    world.emulator.inject(Fault { application: Some("theirs".to_owned()), ..denied.clone() });
+    let input = json!({ "tag": { "key": "snapshots", "value": "daily" }, "scheduledAt": noon() });
+    let run = world.take_snapshots("ours", &input).await.unwrap();
+    assert_eq!(run.results().unwrap().into_keys().collect::<Vec<_>>(), ["ours"]);
+
+    world.emulator.inject(denied);
+    let run = world.take_snapshots("nobody", &input).await.unwrap();
+    let refusals = run.summary().unwrap().refusals;
+    assert!(refusals[0].problem.ends_with("of these, 2 may not be asked for their tags by this tool"), "{refusals:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_the_service_is_at_work_on_something_else_this_one_waits() {
+    let busy = |times| {
+        let message = "another snapshot is being taken".to_owned();
+        let effect = Effect::Error { code: "ResourceInUseException".to_owned(), status: 400, message };
+        Fault { occurrences: Occurrences::First(times), ..Fault::new("CreateApplicationSnapshot", effect) }
+    };
+    let world = world().await;
+    world.emulator.inject(busy(4));
+    let run = world.take_snapshots("patient", &orders()).await.unwrap();
+    assert_eq!(one(&run).0, SnapshotOutcome::Taken, "{}", one(&run).2);
+    let states = &run.states[&run.applications[0].name];
+    assert_eq!(states.iter().filter(|state| *state == "WaitToTake").count(), 4, "{states:?}");
+
+    let world = world_of(&[SnapshotApp::new("orders")]).await;
+    world.emulator.inject(busy(u32::MAX));
+    let mut input = orders();
+    input["timeoutSeconds"] = json!(300);
+    let run = world.take_snapshots("in-vain", &input).await.unwrap();
+    has_failed(&world, &run, &["stillBusy"]);
+    assert!(one(&run).2.starts_with("not begun within 300 s: ResourceInUse"), "{}", one(&run).2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_too_much_for_one_step_is_deleted_in_several() {
+    let world = world().await;
+    plant(&world, 3_000);
+    // Every deletion takes so long that they do not all fit one Lambda's time.
+    world.emulator.inject(Fault::new("DeleteApplicationSnapshot", Effect::Delay(Duration::from_millis(400))));
+    let mut input = orders();
+    input["retention"] = json!({ "keepNewest": 10, "keepYoungerThanHours": 0 });
+    // So many are past the quota: there is room only once they are gone.
+    let run = world.take_snapshots("many", &input).await.unwrap();
+    assert_eq!(one(&run).0, SnapshotOutcome::Taken, "{}", one(&run).2);
+    let states = &run.states[&run.applications[0].name];
+    assert!(states.iter().filter(|state| *state == "WaitToPrune").count() > 2, "{states:?}");
+    world.clock.sleep(Duration::from_mins(5)).await;
+    assert_eq!(snapshots(&world, "orders").await.len(), 10);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_thousand_long_names_are_carried_to_the_end() {
+    let world = World::new(1);
+    let names: Vec<String> = (0..1_000).map(|index| format!("application-that-is-not-there-{index:034}")).collect();
+    let input = json!({ "applications": names, "concurrency": 40 });
+    let run = world.take_snapshots("names", &input).await.unwrap();
+    let summary = run.summary().unwrap();
+    assert_eq!(summary.counts, BTreeMap::from([(SnapshotOutcome::Skipped, 1_000)]), "{:?}", run.result);
+    assert_eq!(summary.skipped.len(), 50);
+    // There is room for so many characters of each.
+    assert_eq!(summary.skipped[0].why, "there is no such application, or not any more"[..41]);
+    let letters = letters(&world);
+    assert!(letters.len() == 1 && letters[0].contains("… and 950 more"), "{letters:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn one_applications_failure_is_never_anothers() {
     let apps = ["a", "b", "c", "d"].map(SnapshotApp::new);
     let world = world_of(&apps).await;
