@@ -459,6 +459,16 @@ async fn an_answer_that_is_lost_makes_no_second_snapshot() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_the_service_shows_may_be_a_little_old() {
+    let world = world().await;
+    let stale = Effect::StaleRead(Duration::from_secs(40));
+    world.emulator.inject(Fault::new("DescribeApplicationSnapshot", stale));
+    let run = world.take_snapshots("stale", &orders()).await.unwrap();
+    assert_eq!(one(&run).0, SnapshotOutcome::Taken, "{}", one(&run).2);
+    assert_eq!(snapshots(&world, "orders").await.len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_step_that_fails_for_good_is_a_result() {
     for (operation, state, error) in [
         ("DescribeApplicationSnapshot", "TakeSnapshot", "AccessDenied"),

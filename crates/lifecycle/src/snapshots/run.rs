@@ -12,6 +12,8 @@ use crate::watch::seconds_between;
 
 /// From the beginning of a snapshot to the first look at it.
 const FIRST_LOOK_SECONDS: u32 = 15;
+/// So long after its beginning a snapshot may not be shown yet: what the service tells may be a little old.
+const NOT_YET_SHOWN_SECONDS: i64 = 60;
 /// The shortest wait between two looks.
 const SHORTEST_WAIT_SECONDS: i64 = 10;
 /// The longest.
@@ -277,7 +279,6 @@ impl SnapshotRun {
         let Some(snapshot) = snapshot else { return false };
         if self.is_taken_before(snapshot) {
             self.skip(SnapshotReason::TakenAlready);
-            self.go_on(SnapshotNext::Prune, 0);
         } else {
             self.taking(snapshot.created_at.unwrap_or(now), now);
             if snapshot.status != SnapshotStatus::Creating {
@@ -337,6 +338,10 @@ impl SnapshotRun {
                 self.go_on(SnapshotNext::Prune, 0);
                 return false;
             }
+            None if seconds < NOT_YET_SHOWN_SECONDS && self.seconds_left(now) > 0 => {
+                self.go_on(SnapshotNext::WaitForSnapshot, FIRST_LOOK_SECONDS.min(self.seconds_left(now)));
+                return false;
+            }
             Some(SnapshotStatus::Creating) if self.seconds_left(now) > 0 => {
                 let wait = (seconds / 3).clamp(SHORTEST_WAIT_SECONDS, LONGEST_WAIT_SECONDS);
                 let wait = u32::try_from(wait).unwrap_or(BUSY_SECONDS).min(self.seconds_left(now));
@@ -367,8 +372,15 @@ impl SnapshotRun {
     }
 
     fn skip(&mut self, reason: SnapshotReason) -> bool {
+        // The step that prunes measures how old the newest snapshot is, which is worth knowing of what runs.
+        let runs = matches!(
+            reason,
+            SnapshotReason::TakenAlready
+                | SnapshotReason::SnapshotsDisabled
+                | SnapshotReason::DeploymentUnderWay { .. }
+        );
         self.end(SnapshotOutcome::Skipped, vec![reason]);
-        self.go_on(SnapshotNext::End, 0);
+        self.go_on(if runs { SnapshotNext::Prune } else { SnapshotNext::End }, 0);
         true
     }
 
