@@ -80,9 +80,7 @@ mod tests {
 
     #[test]
     fn a_letter_names_what_a_person_may_have_to_act_on() {
-        let short = |application: &str, outcome: &str, code: &str, why: &str| {
-            json!({ "application": application, "outcome": outcome, "code": code, "why": why })
-        };
+        let short = |application: &str, outcome: &str, code: &str, why: &str| json!({ "application": application, "outcome": outcome, "code": code, "why": why });
         let mut near = short("fraud", "Taken", "ready", "READY after 30 s");
         near["warning"] = json!("nearQuota");
         let summary: RunSummary = serde_json::from_value(json!({
