@@ -50,6 +50,16 @@ const UNSEEN: [(&str, &str, &str); 5] = [
     ("kms:GenerateDataKeyWithoutPlaintext", KEY, CALLERS_KEY),
     ("kms:CreateGrant", KEY, CALLERS_KEY),
 ];
+/// Calls that use a key: of the service, those that change an application; of SNS, publishing.
+const USE_A_KEY: [&str; 7] = [
+    "kinesisanalytics:CreateApplicationSnapshot",
+    "kinesisanalytics:DeleteApplicationSnapshot",
+    "kinesisanalytics:RollbackApplication",
+    "kinesisanalytics:StartApplication",
+    "kinesisanalytics:StopApplication",
+    "kinesisanalytics:UpdateApplication",
+    "sns:Publish",
+];
 const CALLERS_KEY: &str = "the service, or SNS, uses the key with the caller's permissions; only with a key's ARN";
 
 /// Why permissions cannot be compared.
@@ -268,6 +278,9 @@ fn superfluous(actor: &str, role: &Role, uses: &[&Use]) -> Vec<String> {
                 } else if let Some((_, only, _)) = UNSEEN.iter().find(|(unseen, ..)| unseen == action) {
                     if pattern != only {
                         findings.push(format!("{allowed}, and may on {only} alone"));
+                    }
+                    if !uses.iter().any(|it| USE_A_KEY.contains(&it.action.as_str())) {
+                        findings.push(format!("{allowed}, and {actor} makes no call that uses a key"));
                     }
                 } else if let Some(seen) =
                     uses.iter().find(|it| is_same_action(action, &it.action) && matches(pattern, &it.resource))

@@ -191,6 +191,17 @@ fn two_functions_with_one_role_and_a_role_of_nobody_are_found() {
 }
 
 #[test]
+fn a_key_for_a_function_that_changes_nothing_is_found() {
+    let template = template();
+    let policies = "/Resources/CheckSubtasksRole/Properties/ManagedPolicyArns";
+    let copy =
+        changed(&template, policies, |list| list.as_array_mut().unwrap().push(json!({ "Ref": "KmsKeysPolicy" })));
+    let findings = findings(&copy);
+    let is_found = |finding: &String| finding.ends_with("and check-subtasks makes no call that uses a key");
+    assert!(!findings.is_empty() && findings.iter().all(is_found), "{findings:?}");
+}
+
+#[test]
 fn keys_and_roles_may_be_used_only_where_they_are_given() {
     let template = template();
     let conditional = |action: &&str| action.starts_with("kms:") || *action == "iam:PassRole";

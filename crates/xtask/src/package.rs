@@ -360,8 +360,8 @@ mod tests {
     fn a_lambda_that_does_not_exist_is_told_with_those_that_do() {
         let inventory = Inventory::read(Workspace::here().root()).unwrap();
         assert_eq!(chosen(&inventory, &["notify".to_owned()]).unwrap(), ["notify"]);
-        let text = chosen(&inventory, &["notfy".to_owned()]).unwrap_err().to_string();
-        assert!(text.starts_with("there is no Lambda notfy; there are check-operation, "), "{text}");
+        let text = chosen(&inventory, &["notices".to_owned()]).unwrap_err().to_string();
+        assert!(text.starts_with("there is no Lambda notices; there are check-operation, "), "{text}");
     }
 
     #[test]
