@@ -2,16 +2,22 @@
 //! the calls of each Lambda, and links.
 #![expect(clippy::unwrap_used, reason = "a test's helpers")]
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
+use emulator::record::Event;
+use jiff::Timestamp;
 use lifecycle::policy::Policy;
 use lifecycle::report::{Outcome, Report};
 use lifecycle::request::{Request, Restore};
+use lifecycle::retention::Retention;
+use lifecycle::snapshots::SnapshotRequest;
 use managed_flink::ErrorKind;
 use scenarios::catalogue::scenario;
 use scenarios::permissions::{Permissions, full_stack, template};
+use scenarios::snapshot_scenarios::SnapshotApp;
+use scenarios::world::World;
 use serde_json::{Value, json};
 
 /// Price of a state transition of a Standard workflow in us-east-1, in millionths of a dollar.
@@ -61,6 +67,36 @@ fn rows(page: &str) -> Vec<Vec<String>> {
 
 fn row<'rows>(rows: &'rows [Vec<String>], first: &str) -> &'rows [String] {
     rows.iter().find(|row| row[0] == first).unwrap_or_else(|| panic!("no table has a row for {first}"))
+}
+
+/// What stands under a heading, such as `### Parameters`, up to the next one that is not below it.
+fn section<'page>(page: &'page str, heading: &str) -> &'page str {
+    let level = heading.chars().take_while(|character| *character == '#').count();
+    let found = page.split_once(&format!("\n{heading}\n")).unwrap_or_else(|| panic!("there is no heading {heading}"));
+    let is_end = |line: &&str| {
+        let of_line = line.chars().take_while(|character| *character == '#').count();
+        (1..=level).contains(&of_line) && line[of_line..].starts_with(' ')
+    };
+    let end = found.1.lines().find(is_end).and_then(|line| found.1.find(&format!("\n{line}\n")));
+    end.map_or(found.1, |end| &found.1[..end])
+}
+
+/// The words that are set as code.
+fn words(text: &str) -> BTreeSet<String> {
+    text.split('`').skip(1).step_by(2).map(str::to_owned).collect()
+}
+
+/// The cases of an enumeration in the code, as JSON writes them.
+fn cases(path: &str, name: &str) -> BTreeSet<String> {
+    let source = page(path);
+    let start = format!("pub enum {name} {{\n");
+    let cases = source.split(&start).nth(1).unwrap().split("\n}\n").next().unwrap();
+    let names = cases.lines().filter_map(|line| line.strip_prefix("    "));
+    let names = names.filter(|line| line.starts_with(|first: char| first.is_ascii_uppercase())).map(|line| {
+        let name: String = line.chars().take_while(char::is_ascii_alphanumeric).collect();
+        name[..1].to_ascii_lowercase() + &name[1..]
+    });
+    names.collect()
 }
 
 /// The fenced blocks of one language.
@@ -142,8 +178,14 @@ fn every_outcome_is_told_with_what_becomes_of_the_execution() {
 }
 
 #[test]
-fn the_runbook_has_the_heading_that_reports_point_to() {
-    assert!(page("docs/operations.md").lines().any(|line| line == "## NeedsAttention"));
+fn the_runbook_has_the_headings_that_reports_and_letters_point_to() {
+    let runbook = page("docs/operations.md");
+    for (path, heading) in
+        [("crates/lifecycle/src/report.rs", "NeedsAttention"), ("crates/notify/src/ended.rs", "Stopping a deployment")]
+    {
+        assert!(page(path).contains(&format!("\\\"{heading}\\\"")), "{path} does not point to {heading}");
+        assert!(runbook.lines().any(|line| line == format!("## {heading}")), "there is no heading {heading}");
+    }
 }
 
 /// Kinds of errors; the match sees to it that none is forgotten.
@@ -172,8 +214,8 @@ fn error_kinds() -> Vec<ErrorKind> {
 #[test]
 fn every_error_name_is_in_the_runbook_and_no_other() {
     let runbook = page("docs/operations.md");
-    let section = runbook.split("\n## Error names\n").nth(1).unwrap().split("\n## ").next().unwrap();
-    let told: BTreeSet<String> = rows(section).into_iter().skip(2).map(|row| row[0].clone()).collect();
+    let told: BTreeSet<String> =
+        rows(section(&runbook, "## Error names")).into_iter().skip(2).map(|row| row[0].clone()).collect();
     let problem = || "none".to_owned();
     let handlers = [
         handler::Error::InvalidEvent { path: problem(), problem: "none" },
@@ -186,28 +228,224 @@ fn every_error_name_is_in_the_runbook_and_no_other() {
 
 #[test]
 fn every_reason_code_is_in_the_runbook_and_no_other() {
-    let source = page("crates/lifecycle/src/verdict.rs");
-    let cases = source.split("pub enum Reason {\n").nth(1).unwrap().split("\n}\n").next().unwrap();
-    let codes: BTreeSet<String> = cases
-        .lines()
-        .filter_map(|line| line.strip_prefix("    "))
-        .filter(|line| line.starts_with(|first: char| first.is_ascii_uppercase()))
-        .map(|line| {
-            let name: String = line.chars().take_while(char::is_ascii_alphanumeric).collect();
-            name[..1].to_ascii_lowercase() + &name[1..]
-        })
-        .collect();
+    let codes = cases("crates/lifecycle/src/verdict.rs", "Reason");
     assert!(codes.contains("operationInProgress") && codes.contains("takingSnapshot"), "{codes:?}");
-    let runbook = page("docs/operations.md");
-    let section = runbook.split("\n## Reason codes\n").nth(1).unwrap().split("\n## ").next().unwrap();
-    let words = section.split('`').skip(1).step_by(2).map(str::to_owned);
-    let told: BTreeSet<String> = words.filter(|word| !word.ends_with("Seconds")).collect();
+    let mut told = words(section(&page("docs/operations.md"), "## Reason codes"));
+    told.retain(|word| !word.ends_with("Seconds"));
     assert_eq!(told, codes);
 }
 
 #[test]
-fn every_sample_in_the_documentation_is_a_request_or_a_report() {
+fn every_code_of_a_snapshot_is_in_the_runbook_and_no_other() {
+    let runbook = page("docs/operations.md");
+    let codes = cases("crates/lifecycle/src/snapshots/run.rs", "SnapshotReason");
+    assert!(codes.contains("takenAlready") && codes.contains("likelyNetwork"), "{codes:?}");
+    let told = section(&runbook, "### What came of it").split_once("\nCodes of what was taken").unwrap().1;
+    let mut told = words(told);
+    told.retain(|word| !word.ends_with("Seconds"));
+    assert_eq!(told, codes);
+    let mut kept = words(section(&runbook, "### What is kept").split("\n**Look before.**").next().unwrap());
+    let is_field = |word: &String| {
+        word == "READY" || word == "sweep" || serde_json::to_value(Retention::default()).unwrap().get(word).is_some()
+    };
+    kept.retain(|word| !is_field(word) || ["daily", "weekly", "monthly"].contains(&word.as_str()));
+    assert_eq!(kept, cases("crates/lifecycle/src/retention.rs", "KeepReason"));
+}
+
+#[test]
+fn every_outcome_of_snapshots_is_told_with_what_becomes_of_the_execution() {
+    let lower = |name: &String| name[..1].to_ascii_lowercase() + &name[1..];
+    let told = rows(section(&page("docs/operations.md"), "### What came of it"));
+    let of = |has_execution: bool| -> BTreeMap<String, String> {
+        let own = told.iter().filter(|row| (row.len() == 3) == has_execution && !row[0].starts_with(['-', 'o']));
+        own.map(|row| (lower(&row[0]), row[1].clone())).collect()
+    };
+    let names = |found: &BTreeMap<String, String>| found.keys().cloned().collect::<BTreeSet<String>>();
+    assert_eq!(names(&of(false)), cases("crates/lifecycle/src/snapshots/run.rs", "SnapshotOutcome"));
+    assert_eq!(names(&of(true)), cases("crates/lifecycle/src/snapshots/summary.rs", "RunOutcome"));
+    let succeeding: Vec<String> =
+        of(true).into_iter().filter(|(_, execution)| execution == "succeeds").map(|(name, _)| name).collect();
+    assert_eq!(succeeding, ["snapshotsTaken"]);
+}
+
+/// Whether a request for snapshots with this value is refused for its bounds; `field` is a path.
+fn is_in_bounds_of_snapshots(field: &str, value: u64) -> bool {
+    let mut input = json!({ "application": "orders" });
+    match field.split_once('.') {
+        Some((object, member)) => input[object] = json!({ member: value }),
+        None => input[field] = json!(value),
+    }
+    let refusals = SnapshotRequest::parse(&input, a_moment()).err().unwrap_or_default();
+    !refusals.iter().any(|refusal| refusal.field == field && refusal.problem.contains("out of bounds"))
+}
+
+#[test]
+fn every_field_of_a_request_for_snapshots_is_told_with_its_default_and_bounds() {
+    let runbook = page("docs/operations.md");
+    let told = rows(section(&runbook, "### The request"));
+    let (request, retention) = told.split_at(told.iter().position(|row| row[0] == "field of retention").unwrap());
+    let schema: Value = serde_json::from_str(&page("docs/schemas/snapshots.schema.json")).unwrap();
+    let names = |rows: &[Vec<String>]| rows.iter().skip(2).map(|row| row[0].clone()).collect::<BTreeSet<_>>();
+    let members = |object: &Value| object.as_object().unwrap().keys().cloned().collect::<BTreeSet<_>>();
+    assert_eq!(names(request), members(&schema["properties"]));
+    let defaults = serde_json::to_value(Retention::default()).unwrap();
+    assert_eq!(names(retention), &members(&defaults) | &BTreeSet::from(["sweep".to_owned()]));
+    for row in retention.iter().skip(2).filter(|row| row[0] != "sweep") {
+        let default = serde_json::from_str(&row[1]).unwrap_or_else(|_| json!(row[1]));
+        assert_eq!(default, defaults[&row[0]], "the default of {}", row[0]);
+    }
+    let asked = SnapshotRequest::parse(&json!({ "application": "orders" }), a_moment()).unwrap();
+    let defaults = json!({
+        "scheduledAt": "the execution's start",
+        "concurrency": asked.concurrency,
+        "timeoutSeconds": asked.plan.timeout_seconds,
+        "blackouts": asked.plan.blackouts,
+        "dryRun": asked.plan.dry_run,
+    });
+    assert_eq!(asked.plan.scheduled_at, a_moment());
+    for (field, default) in defaults.as_object().unwrap() {
+        let row = row(request, field);
+        assert_eq!(serde_json::from_str(&row[1]).unwrap_or_else(|_| json!(row[1])), *default, "the default of {field}");
+    }
+    let numbers = ["concurrency", "timeoutSeconds"].map(|field| (field.to_owned(), row(request, field)));
+    let of_retention = retention.iter().filter(|row| row[2].contains(" to "));
+    let of_retention = of_retention.map(|row| (format!("retention.{}", row[0]), row.as_slice()));
+    let mut checked = 0;
+    for (field, row) in numbers.into_iter().chain(of_retention) {
+        let (least, most) = row[2].split_once(" to ").unwrap_or_else(|| panic!("{field} has no bounds"));
+        let (least, most): (u64, u64) = (least.parse().unwrap(), most.parse().unwrap());
+        for (value, is_within) in
+            [(Some(least), true), (least.checked_sub(1), false), (Some(most), true), (Some(most + 1), false)]
+        {
+            let Some(value) = value else { continue };
+            assert_eq!(is_in_bounds_of_snapshots(&field, value), is_within, "{field}: {value}");
+        }
+        checked += 1;
+    }
+    assert_eq!(checked, 8, "numbers with bounds");
+}
+
+/// A template, by its path.
+fn cloud_formation(path: &str) -> Value {
+    template::read(&page(path)).unwrap()
+}
+
+#[test]
+fn every_parameter_of_the_templates_is_in_the_runbook_with_its_default_and_no_other() {
+    let runbook = page("docs/operations.md");
+    let told = rows(section(&runbook, "### Parameters"));
+    let tables: Vec<&[Vec<String>]> = told.split(|row| row[0] == "parameter").skip(1).collect();
+    assert_eq!(tables.len(), 2);
+    for (path, table) in ["template.yaml", "alarms.yaml"].into_iter().zip(tables) {
+        let declared = cloud_formation(path)["Parameters"].clone();
+        let declared: BTreeMap<&str, String> = declared
+            .as_object()
+            .unwrap()
+            .iter()
+            .map(|(name, parameter)| {
+                let default = match parameter.get("Default") {
+                    None => "required".to_owned(),
+                    Some(Value::String(text)) if text.is_empty() => "none".to_owned(),
+                    Some(Value::String(text)) => text.clone(),
+                    Some(other) => other.to_string(),
+                };
+                (name.as_str(), default)
+            })
+            .collect();
+        let told: BTreeMap<&str, String> = table
+            .iter()
+            .skip(1)
+            .map(|row| {
+                let default = if row[1].starts_with("see [there]") { schedules_input() } else { row[1].clone() };
+                (row[0].as_str(), default)
+            })
+            .collect();
+        assert_eq!(told, declared, "{path}");
+    }
+}
+
+/// What the runbook says the schedule hands over.
+fn schedules_input() -> String {
+    let runbook = page("docs/operations.md");
+    let [block] = &blocks(section(&runbook, "### The schedule"), "text")[..] else { panic!("not one block") };
+    block.replace('\n', " ")
+}
+
+#[test]
+fn what_the_runbook_says_of_the_stack_is_so() {
+    let (runbook, stack) = (page("docs/operations.md"), cloud_formation("template.yaml"));
+    let outputs = &stack["Outputs"];
+    let letters = rows(section(&runbook, "## Notifications, alarms and dead letters"));
+    let queues: BTreeSet<&str> =
+        letters.iter().map(|row| row[0].as_str()).filter(|name| name.ends_with("QueueUrl")).collect();
+    let declared = outputs.as_object().unwrap().keys().map(String::as_str);
+    assert_eq!(queues, declared.filter(|name| name.ends_with("QueueUrl")).collect());
+    for name in ["DeployStateMachineArn", "TurnsTableName", "TopicArn"] {
+        assert!(runbook.contains(&format!("`{name}`")) && outputs.get(name).is_some(), "the output {name}");
+    }
+    assert!(runbook.contains("`AlarmNames`") && cloud_formation("alarms.yaml")["Outputs"].get("AlarmNames").is_some());
+    let told = words(section(&runbook, "### Permissions to install"));
+    for path in ["template.yaml", "alarms.yaml"] {
+        let resources = cloud_formation(path)["Resources"].clone();
+        for resource in resources.as_object().unwrap().values() {
+            let kind = resource["Type"].as_str().unwrap();
+            let service = match kind.strip_prefix("AWS::").and_then(|rest| rest.split_once("::")).unwrap() {
+                ("Serverless", "StateMachine") => "states".to_owned(),
+                ("Serverless", _) => "lambda".to_owned(),
+                (service, _) => service.to_ascii_lowercase(),
+            };
+            assert!(
+                told.contains(&service),
+                "{path} has a {kind}, and the permissions to install do not have {service}"
+            );
+        }
+    }
+}
+
+#[test]
+fn every_variable_that_the_template_sets_is_in_the_runbook_with_who_reads_it() {
+    let told = rows(section(&page("docs/operations.md"), "## Configuration of the Lambdas"));
+    let mut set: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    let stack = cloud_formation("template.yaml");
+    for resource in stack["Resources"].as_object().unwrap().values() {
+        let variables = resource.pointer("/Properties/Environment/Variables").and_then(Value::as_object);
+        for variable in variables.into_iter().flat_map(|variables| variables.keys()) {
+            let function = resource["Metadata"]["BuildProperties"]["Binary"].as_str().unwrap();
+            set.entry(variable.clone()).or_default().insert(function.to_owned());
+        }
+    }
+    assert!(set.len() >= 8, "{set:?}");
+    for (variable, functions) in set {
+        let readers: BTreeSet<String> = row(&told, &variable)[1].split(", ").map(str::to_owned).collect();
+        assert_eq!(readers, functions, "{variable}");
+    }
+}
+
+#[test]
+fn every_kind_of_event_that_is_put_on_the_bus_is_in_the_runbook() {
+    let told = rows(section(&page("docs/operations.md"), "## Notifications, alarms and dead letters"));
+    let told: BTreeSet<&str> =
+        told.iter().skip(2).take_while(|row| row[0] != "output").map(|row| row[0].as_str()).collect();
+    let put =
+        [notify::EVENT_TYPE, notify::SNAPSHOTS_EVENT_TYPE, notify::EXECUTION_EVENT_TYPE, start_deployment::EVENT_TYPE];
+    assert_eq!(told, BTreeSet::from(put));
+    assert!(page("docs/operations.md").contains(&format!("`{}`", notify::EVENT_SOURCE)));
+}
+
+#[test]
+fn every_sample_input_is_in_the_runbook() {
+    let runbook = page("docs/operations.md");
+    for entry in std::fs::read_dir(root().join("events")).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        let is_told = name == "triggers" || runbook.contains(&format!("(../events/{name})"));
+        assert!(is_told, "the runbook does not speak of events/{name}");
+    }
+}
+
+#[test]
+fn every_sample_in_the_documentation_can_be_used_as_it_is() {
     let mut requests = 0;
+    let mut snapshot_requests = 0;
     for (path, page) in pages() {
         for block in blocks(&page, "json") {
             let sample: Value = serde_json::from_str(&block).unwrap_or_else(|error| panic!("{path}: {error}\n{block}"));
@@ -215,13 +453,35 @@ fn every_sample_in_the_documentation_is_a_request_or_a_report() {
                 let report: Result<Report, _> = serde_json::from_value(sample.clone());
                 let report = report.unwrap_or_else(|error| panic!("{path}: {error}"));
                 assert_eq!(serde_json::to_value(report).unwrap(), sample, "{path}: members that no report has");
+            } else if sample.get("Effect").is_some() {
+                assert_eq!(sample["Action"], keys_actions(), "{path}: the template allows other actions");
+            } else if ["tag", "applications", "retention", "dryRun"].iter().any(|field| sample.get(field).is_some()) {
+                let request = SnapshotRequest::parse(&sample, a_moment());
+                assert!(request.is_ok(), "{path}: {request:?}");
+                snapshot_requests += 1;
             } else {
                 assert!(Request::parse(&sample).is_ok(), "{path}: {:?}", Request::parse(&sample));
                 requests += 1;
             }
         }
     }
-    assert!(requests >= 2, "the samples were not found");
+    assert!(requests >= 8 && snapshot_requests >= 3, "samples were not found: {requests}, {snapshot_requests}");
+}
+
+/// When the samples with a time of their own could be sent.
+fn a_moment() -> Timestamp {
+    "2026-11-20T12:00:00Z".parse().unwrap()
+}
+
+/// The actions on keys that the template allows, in its order.
+fn keys_actions() -> Value {
+    let template = template::read(&page("template.yaml")).unwrap();
+    let statements = template["Resources"]["KmsKeysPolicy"]["Properties"]["PolicyDocument"]["Statement"].clone();
+    let actions = statements.as_array().unwrap().iter().flat_map(|statement| match &statement["Action"] {
+        Value::Array(actions) => actions.clone(),
+        action => vec![action.clone()],
+    });
+    actions.collect()
 }
 
 #[test]
@@ -245,12 +505,38 @@ fn the_figures_are_counted() {
     for sentence in sentences {
         assert!(readme.contains(&sentence), "the README does not say: {sentence}");
     }
+    let run = scenario("healthy").unwrap().run().unwrap();
+    let requests = run.record.iter().filter_map(|entry| match &entry.event {
+        Event::Call(call) if call.service == "dynamodb" => Some(call.operation.as_str()),
+        _ => None,
+    });
+    assert_eq!(requests.collect::<Vec<_>>(), ["GetItem", "PutItem"]);
+    assert!(readme.contains("makes one read and one write of DynamoDB for its turn"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_figures_of_a_run_of_snapshots_are_counted() {
+    let transitions = async |applications: usize| {
+        let world = World::new(1);
+        let apps: Vec<_> = (0..applications).map(|number| SnapshotApp::new(format!("orders-{number}"))).collect();
+        world.create_all(&apps).await.unwrap();
+        let names: Vec<_> = apps.iter().map(|app| app.name.clone()).collect();
+        let run = world.take_snapshots("nightly", &json!({ "applications": names })).await.unwrap();
+        let states = run.applications.iter().map(|execution| run.states[&execution.name].len() as u64);
+        run.result.transitions + states.sum::<u64>()
+    };
+    let (one, two) = (transitions(1).await, transitions(2).await);
+    let each = two - one;
+    let sentence =
+        format!("A run of snapshots makes {} state transitions, and {each} for each application", one - each);
+    let readme = page("README.md").split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(readme.contains(&sentence), "the README does not say: {sentence}");
 }
 
 /// What one Lambda may have to call, as the runbook tells it: `service:Operation`.
 fn actions<'runbook>(runbook: &'runbook str, function: &str) -> BTreeSet<&'runbook str> {
-    let section = runbook.split("\n## What each Lambda may have to call\n").nth(1).unwrap();
-    let item = section.split(&format!("\n- **{function}**: ")).nth(1).unwrap_or_default();
+    let list = section(runbook, "## What each Lambda may have to call");
+    let item = list.split(&format!("\n- **{function}**: ")).nth(1).unwrap_or_default();
     let item = item.split("\n- ").next().unwrap().split("\n\n").next().unwrap();
     item.split('`').skip(1).step_by(2).filter(|word| word.contains(':')).collect()
 }
