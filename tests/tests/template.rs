@@ -6,9 +6,7 @@ use lifecycle::snapshots::{Selection, SnapshotRequest};
 use serde_json::Value;
 
 /// The default of a parameter that is folded over the lines below it.
-fn folded_default(parameter: &str) -> String {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../template.yaml");
-    let template = std::fs::read_to_string(path).unwrap();
+fn folded_default(template: &str, parameter: &str) -> String {
     let lines = template.lines().skip_while(|line| *line != format!("  {parameter}:"));
     let lines = lines.skip_while(|line| *line != "    Default: >-").skip(1);
     let lines: Vec<&str> = lines.map_while(|line| line.strip_prefix("      ")).collect();
@@ -17,7 +15,8 @@ fn folded_default(parameter: &str) -> String {
 
 #[test]
 fn the_schedule_hands_over_a_request_that_is_taken() {
-    let input = folded_default("SnapshotInput");
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../template.yaml");
+    let input = folded_default(&std::fs::read_to_string(path).unwrap(), "SnapshotInput");
     let filled_in = input.replace("<aws.scheduler.scheduled-time>", "2026-11-20T03:00:00Z");
     assert_ne!(filled_in, input, "EventBridge Scheduler has nothing to fill in");
     let input: Value = serde_json::from_str(&filled_in).unwrap();
