@@ -148,6 +148,9 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<(), Bo
     let builder = Builder::new(workspace.root(), &workspace.target(), linker.clone(), &inventory.source_directories());
 
     let (architectures, missing) = buildable(&builder, &arguments.architectures)?;
+    if architectures.is_empty() {
+        return Err(PackageError::Missing(missing).into());
+    }
     if origin.is_changed() {
         report::progress(TASK, "files differ from the commit: nobody else can build these bytes again");
     }
@@ -369,7 +372,8 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let git = |arguments: &[&str]| {
             let mut command = Command::new("git");
-            command.current_dir(directory.path()).args(["-c", "user.name=n", "-c", "user.email=e"]).args(arguments);
+            command.current_dir(directory.path()).args(["-c", "user.name=n", "-c", "user.email=e"]);
+            command.args(["-c", "commit.gpgsign=false"]).args(arguments);
             process::read(command.env("GIT_COMMITTER_DATE", "2026-11-20T23:30:00-02:00")).unwrap()
         };
         git(&["init", "--quiet"]);

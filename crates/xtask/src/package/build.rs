@@ -135,6 +135,13 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_missing_target_is_told_with_the_cure() {
+        let text = BuildError::NoTarget(Architecture::Arm64).to_string();
+        assert!(text.contains("`rustup target add aarch64-unknown-linux-gnu`"), "{text}");
+        assert!(text.ends_with("or leave arm64 out with --arch"), "{text}");
+    }
+
+    #[test]
     fn paths_of_this_machine_are_replaced() {
         let packages = BTreeSet::from([PathBuf::from("/cache/a b"), PathBuf::from("/clone/vendor")]);
         assert_eq!(
