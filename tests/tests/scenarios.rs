@@ -215,6 +215,7 @@ scenarios! {
     service_stays_down,
     unknown_status,
     notification_fails,
+    notification_is_late,
     notification_fails_after_a_rollback,
     cloudwatch_down,
     cloudwatch_stays_down,
@@ -295,6 +296,15 @@ fn told_report(deployed: &Deployed) -> Option<Value> {
 
 fn play(scenario: &Scenario) -> Run {
     scenario.run().unwrap_or_else(|error| panic!("{} could not be played: {error}", scenario.name))
+}
+
+/// A notification that was refused is sent again, until it is taken.
+#[test]
+fn an_outcome_is_told_once_it_can_be() {
+    let run = play(&scenario("notification-is-late").unwrap());
+    let letters = calls_of(&run.record, &run.deployments[0].trace.principal).filter(|call| call.operation == "Publish");
+    let answers: Vec<u16> = letters.map(|call| call.status).collect();
+    assert_eq!(answers, [500, 500, 500, 500, 500, 200]);
 }
 
 /// The checker looks for secrets in the logs, too: here with every line that the functions can be made to write.

@@ -110,6 +110,9 @@ fn service() -> Vec<Scenario> {
         .when(0, fault("sns:Publish", error("InternalError", 500), Occurrences::Always))
         .when(0, fault("events:PutEvents", error("InternalException", 500), Occurrences::Always))
         .deploy(good()),
+        Scenario::new("notification-is-late", "SNS does not take the notification at first: it is told all the same.")
+            .when(0, fault("sns:Publish", error("InternalError", 500), Occurrences::First(5)))
+            .deploy(good()),
         Scenario::new("notification-fails-after-a-rollback", "The same where the outcome is a rollback.")
             .when(0, fault("sns:Publish", error("InternalError", 500), Occurrences::Always))
             .when(0, fault("events:PutEvents", error("InternalException", 500), Occurrences::Always))

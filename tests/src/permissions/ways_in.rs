@@ -120,7 +120,13 @@ pub fn uploads(seen: &mut Seen) -> Result<(), PermissionError> {
 pub fn snapshots(seen: &mut Seen) -> Result<(), PermissionError> {
     let orders = || SnapshotApp { tags: vec![("snapshots", "scheduled")], ..SnapshotApp::new("orders") };
     let slow = SnapshotApp { behaviour: JobFault::SlowSnapshot { seconds: 60 }.into(), ..orders() };
-    for (place, app) in [("snapshots", orders()), ("snapshot-fails", orders()), ("snapshot-and-deployment", slow)] {
+    let places = [
+        ("snapshots", orders()),
+        ("snapshot-fails", orders()),
+        ("snapshot-and-deployment", slow),
+        ("deletion-is-refused", orders()),
+    ];
+    for (place, app) in places {
         in_virtual_time(place, async {
             let world = World::new(1);
             world.create_all(&[app]).await?;
@@ -134,6 +140,11 @@ pub fn snapshots(seen: &mut Seen) -> Result<(), PermissionError> {
             if place == "snapshot-fails" {
                 let effect = Effect::OperationFails("no reason given".to_owned());
                 world.emulator.inject(Fault::new("CreateApplicationSnapshot", effect));
+            }
+            if place == "deletion-is-refused" {
+                let code = "ResourceInUseException".to_owned();
+                let effect = Effect::Error { code, status: 400, message: "it is being restored".to_owned() };
+                world.emulator.inject(Fault::new("DeleteApplicationSnapshot", effect).on(Occurrences::First(1)));
             }
             let deploys = place == "snapshot-and-deployment";
             let input = json!({
