@@ -367,14 +367,8 @@ fn told(call: &Call) -> String {
     }
 }
 
-async fn deploy(
-    world: Arc<World>,
-    application: &'static str,
-    execution: String,
-    number: usize,
-    planned: Planned,
-) -> Result<(Planned, ExecutionTrace, ExecutionResult), String> {
-    world.clock.sleep(Duration::from_secs(planned.at_seconds)).await;
+/// The input of a planned deployment, with its new code put into the bucket as `<application>-<number>.jar`.
+pub(crate) fn input_of(world: &World, application: &str, number: usize, planned: &Planned) -> Value {
     let mut input = planned.input.clone();
     if input.is_object() && input.get("application").is_none() {
         input["application"] = json!(application);
@@ -386,6 +380,18 @@ async fn deploy(
             "CodeContentUpdate": { "S3ContentLocationUpdate": {
                 "BucketARNUpdate": format!("arn:aws:s3:::{BUCKET}"), "FileKeyUpdate": key, "ObjectVersionUpdate": version } } });
     }
+    input
+}
+
+async fn deploy(
+    world: Arc<World>,
+    application: &'static str,
+    execution: String,
+    number: usize,
+    planned: Planned,
+) -> Result<(Planned, ExecutionTrace, ExecutionResult), String> {
+    world.clock.sleep(Duration::from_secs(planned.at_seconds)).await;
+    let input = input_of(&world, application, number, &planned);
     let abort_after = planned.abort_after_seconds.map(Duration::from_secs);
     let clock = world.clock.clone();
     let stop = async move {
@@ -417,7 +423,8 @@ fn until(world: &World, began: Timestamp, at_seconds: u64) -> Duration {
     Duration::from_secs(at_seconds).saturating_sub(passed)
 }
 
-async fn happen(world: &World, application: &str, happening: &Happening) -> Result<(), String> {
+/// Lets something happen to the application or around it.
+pub(crate) async fn happen(world: &World, application: &str, happening: &Happening) -> Result<(), String> {
     let emulator = &world.emulator;
     world.stage.happens(happening, world);
     match happening {

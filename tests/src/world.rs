@@ -169,6 +169,11 @@ impl World {
         Self::on(Arc::new(InProcess), Emulator::new(config), seed)
     }
 
+    /// A world around this emulator, by its clock, with the handlers in this process.
+    pub fn around(emulator: Emulator) -> Self {
+        Self::on(Arc::new(InProcess), emulator, 1)
+    }
+
     /// A world around this emulator, by its clock, on another stage.
     pub fn on(stage: Arc<dyn Stage>, emulator: Emulator, seed: u64) -> Self {
         emulator.dynamodb().create_table(TURNS, "application");

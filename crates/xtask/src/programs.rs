@@ -51,12 +51,17 @@ struct NotBuilt(&'static str);
 
 /// The suite that the arguments ask for: on a real Flink unless there is `--aws`.
 pub(crate) fn run_suite(workspace: &Workspace, arguments: &[OsString]) -> Result<(), Box<dyn Error>> {
-    let rest: Vec<OsString> = arguments.iter().filter(|argument| *argument != AWS).cloned().collect();
-    if rest.len() == arguments.len() {
-        return run(workspace, E2E, arguments);
+    let (suite, arguments) = suite_of(arguments);
+    if suite == E2E_AWS {
+        tools::provide_engine(workspace)?;
     }
-    tools::provide_engine(workspace)?;
-    run(workspace, E2E_AWS, &rest)
+    run(workspace, suite, &arguments)
+}
+
+/// The suite's program, and what it is told.
+fn suite_of(arguments: &[OsString]) -> (&'static str, Vec<OsString>) {
+    let rest: Vec<OsString> = arguments.iter().filter(|argument| *argument != AWS).cloned().collect();
+    (if rest.len() == arguments.len() { E2E } else { E2E_AWS }, rest)
 }
 
 /// Compares the roles with what is called, and prints who may do what.
@@ -105,6 +110,14 @@ fn executable(messages: &str, program: &str) -> Option<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_argument_chooses_the_suite_and_the_others_are_its_own() {
+        let words = |words: &[&str]| words.iter().map(OsString::from).collect::<Vec<_>>();
+        assert_eq!(suite_of(&words(&["--only", "one"])), (E2E, words(&["--only", "one"])));
+        assert_eq!(suite_of(&words(&["--only", "one", "--aws"])), (E2E_AWS, words(&["--only", "one"])));
+        assert_eq!(suite_of(&words(&["--aws", "--help"])), (E2E_AWS, words(&["--help"])));
+    }
 
     #[test]
     fn the_program_is_found_among_cargos_messages() {

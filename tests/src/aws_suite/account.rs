@@ -17,6 +17,7 @@ use tokio::time::{sleep, timeout};
 use super::cloud::{ACCOUNT, Cloud, REGION};
 use super::host::{Hosted, Tools, path_with, start};
 use super::letters::Letters;
+use crate::world::{OPERATOR, World};
 
 /// The stack's name, which names what is in it.
 pub const STACK: &str = "verified";
@@ -29,7 +30,7 @@ pub const SCHEDULED: (&str, &str) = ("snapshots", "scheduled");
 /// How often that is; the shortest that the service has.
 const SCHEDULE: &str = "rate(1 minute)";
 /// ministack answers within a second; only a hang takes as long.
-const START_DEADLINE: Duration = Duration::from_secs(60);
+const START_DEADLINE: Duration = Duration::from_mins(1);
 const PAUSE: Duration = Duration::from_millis(100);
 const SEED: u64 = 1;
 
@@ -46,6 +47,8 @@ pub enum Build {
 pub struct Account {
     /// Managed Service for Apache Flink.
     pub emulator: Emulator,
+    /// What people do there by hand.
+    pub world: World,
     /// All other services.
     pub cloud: Cloud,
     /// What the stack was told and has told.
@@ -109,7 +112,8 @@ impl Account {
         // Ends with the runtime.
         tokio::spawn(async move { server.serve(listener, std::future::pending()).await });
         let letters = Letters::new(cloud.clone()).await?;
-        Ok(Self { emulator, cloud, letters, outputs: BTreeMap::new(), host, folder })
+        let world = World::around(emulator.clone());
+        Ok(Self { emulator, world, cloud, letters, outputs: BTreeMap::new(), host, folder })
     }
 
     /// Builds the template and deploys it, with buckets to upload to, and sees to it that letters arrive.
@@ -139,14 +143,14 @@ impl Account {
     }
 
     async fn build(&self, tools: &Tools, build: &Build, workspace: &Path) -> Result<(), String> {
-        let built = self.folder.path().join("build");
+        let target = self.folder.path().join("build");
         let template = workspace.join("template.yaml");
         let arguments = [
             "build",
             "--template-file",
             &template.display().to_string(),
             "--build-dir",
-            &built.display().to_string(),
+            &target.display().to_string(),
             "--parameter-overrides",
             ARCHITECTURE,
         ];
@@ -259,17 +263,7 @@ impl Account {
     /// # Errors
     /// The error's code and text.
     pub async fn flink(&self, operation: &str, body: &Value) -> Result<Value, String> {
-        let request = http::Request::post("https://kinesisanalytics.us-east-1.amazonaws.com/")
-            .header("content-type", "application/x-amz-json-1.1")
-            .header("x-amz-target", format!("KinesisAnalytics_20180523.{operation}"))
-            .body(bytes::Bytes::from(body.to_string()))
-            .map_err(told)?;
-        let response = self.emulator.handle(request).await;
-        let text = String::from_utf8_lossy(response.body()).into_owned();
-        if response.status().is_success() {
-            return Ok(serde_json::from_str(&text).unwrap_or_default());
-        }
-        Err(format!("{operation}: {text}"))
+        self.world.call(OPERATOR, operation, body).await
     }
 
     /// What `DescribeApplication` says.
@@ -337,7 +331,8 @@ pub(super) fn told(error: impl std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(error) = source {
-        text.push_str(&format!(": {error}"));
+        text.push_str(": ");
+        text.push_str(&error.to_string());
         source = error.source();
     }
     text

@@ -11,6 +11,7 @@ Ctrl-C.";
 /// Deploys template.yaml by sam into an engine on this machine that is not ours (ministack), with the real Lambdas, and
 /// plays uploads, schedules and executions by hand there.
 #[derive(Debug, Clone, PartialEq, Eq, Parser)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line's own")]
 #[command(bin_name = "cargo xtask e2e --aws", after_help = AFTER_HELP, max_term_width = 90)]
 pub struct Arguments {
     /// Only this situation; may be given several times
@@ -36,20 +37,26 @@ pub struct Arguments {
     pub keep: bool,
 }
 
-/// There is no such situation.
+/// Why the situations asked for cannot be played.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("there is no situation {0}; --list shows all")]
-pub struct Unknown(String);
+pub enum Unknown {
+    /// None of this name.
+    #[error("there is no situation {0}; --list shows all")]
+    Name(String),
+    /// They cannot be read.
+    #[error("{0}")]
+    All(String),
+}
 
 impl Arguments {
     /// The situations asked for.
     ///
     /// # Errors
-    /// When there is none of a name.
+    /// When there is none of a name, or they cannot be read.
     pub fn situations(&self) -> Result<Vec<Situation>, Unknown> {
-        let all = situations();
+        let all = situations().map_err(Unknown::All)?;
         if let Some(unknown) = self.only.iter().find(|name| all.iter().all(|situation| situation.name != **name)) {
-            return Err(Unknown(unknown.clone()));
+            return Err(Unknown::Name(unknown.clone()));
         }
         let is_wanted = |situation: &Situation| self.only.is_empty() || self.only.iter().any(|it| it == situation.name);
         Ok(all.into_iter().filter(is_wanted).collect())

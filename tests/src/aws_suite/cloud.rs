@@ -80,7 +80,7 @@ impl Cloud {
         Err(format!("S3 {path}: {}", answer.text().await.unwrap_or_default()))
     }
 
-    /// Makes a bucket with versions whose events go to EventBridge.
+    /// Makes a bucket with versions whose events go to `EventBridge`.
     ///
     /// # Errors
     /// When S3 refuses.
@@ -161,7 +161,7 @@ impl Cloud {
     /// Puts a copy of every event that matches into a queue.
     ///
     /// # Errors
-    /// When EventBridge refuses.
+    /// When `EventBridge` refuses.
     pub async fn copy_events(&self, rule: &str, pattern: &Value, queue_arn: &str) -> Result<(), String> {
         let put = json!({ "Name": rule, "EventPattern": pattern.to_string() });
         self.call("events", "AWSEvents.PutRule", &put).await?;

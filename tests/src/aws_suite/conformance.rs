@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use asl::{Engine, Event, EventKind, ExecutionInput, Observer, StateMachine, Status, Stop, TaskError, TaskHandler};
 use async_trait::async_trait;
 use clock::Clock;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use super::scene::Ended;
@@ -29,14 +29,14 @@ struct Told {
 /// # Errors
 /// Where they differ.
 pub fn compare(ended: &Ended, history: &[Value]) -> Result<(), String> {
-    compare_on(deploy_machine(), &ended.described, history)
+    compare_on(&deploy_machine(), &ended.described, history)
 }
 
 /// The same of any state machine without Maps and nested executions.
 ///
 /// # Errors
 /// Where they differ.
-pub fn compare_on(machine: StateMachine, described: &Value, history: &[Value]) -> Result<(), String> {
+pub fn compare_on(machine: &StateMachine, described: &Value, history: &[Value]) -> Result<(), String> {
     let told = read(history)?;
     let theirs = told.entered.clone();
     let ours = replay(machine, described, told)?;
@@ -129,18 +129,18 @@ struct Replayed {
 }
 
 /// Runs it in virtual time, which is a runtime's own.
-fn replay(machine: StateMachine, described: &Value, told: Told) -> Result<Replayed, String> {
+fn replay(machine: &StateMachine, described: &Value, told: Told) -> Result<Replayed, String> {
     let input = parse(described["input"].as_str().unwrap_or_default())?;
     let name = described["name"].as_str().unwrap_or_default().to_owned();
-    let began = described["startDate"].as_f64().unwrap_or_default();
-    let replaying = std::thread::spawn(move || {
+    let began = SignedDuration::try_from_secs_f64(described["startDate"].as_f64().unwrap_or_default());
+    let began = began.ok().and_then(|since| Timestamp::from_duration(since).ok()).unwrap_or(Timestamp::UNIX_EPOCH);
+    let replaying = || {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_time()
             .start_paused(true)
             .build()
             .map_err(|error| error.to_string())?;
         runtime.block_on(async {
-            let began = Timestamp::from_second(began as i64).unwrap_or(Timestamp::UNIX_EPOCH);
             let (no_more, ended) = tokio::sync::oneshot::channel();
             let answers = Arc::new(Answers { answers: Mutex::new(told.answers), no_more: Mutex::new(Some(no_more)) });
             let states = Arc::new(States::default());
@@ -151,12 +151,12 @@ fn replay(machine: StateMachine, described: &Value, told: Told) -> Result<Replay
                 Stop::default()
             };
             let execution = ExecutionInput { name, input };
-            let result = engine.run_until(&machine, execution, stop).await.map_err(|error| error.to_string())?;
+            let result = engine.run_until(machine, execution, stop).await.map_err(|error| error.to_string())?;
             let entered = std::mem::take(&mut *states.0.lock().unwrap_or_else(PoisonError::into_inner));
             Ok(Replayed { entered, status: result.status, error: result.error, cause: result.cause })
         })
-    });
-    replaying.join().map_err(|_| "the replay panicked".to_owned())?
+    };
+    std::thread::scope(|scope| scope.spawn(replaying).join()).map_err(|_| "the replay panicked".to_owned())?
 }
 
 /// The Lambdas' answers, in the order in which they were given. Where there is none left, the execution was ended from
@@ -189,5 +189,107 @@ impl Observer for States {
         if let EventKind::StateEntered { state, input, .. } = event.kind {
             self.0.lock().unwrap_or_else(PoisonError::into_inner).push((state.to_owned(), input.clone()));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use serde_json::json;
+
+    use super::*;
+
+    fn machine() -> StateMachine {
+        let definition = json!({
+            "QueryLanguage": "JSONata",
+            "StartAt": "Ask",
+            "States": {
+                "Ask": {
+                    "Type": "Task",
+                    "Resource": "arn:aws:states:::lambda:invoke",
+                    "Arguments": { "FunctionName": "ask", "Payload": "{% $states.input %}" },
+                    "Retry": [{ "ErrorEquals": ["Throttled"], "IntervalSeconds": 2, "MaxAttempts": 1 }],
+                    "Output": "{% $states.result.Payload %}",
+                    "Next": "Decide",
+                },
+                "Decide": {
+                    "Type": "Choice",
+                    "Choices": [{ "Condition": "{% $states.input.next = 'Pause' %}", "Next": "Pause" }],
+                    "Default": "Failed",
+                },
+                "Pause": { "Type": "Wait", "Seconds": 3_600, "Next": "Ask" },
+                "Failed": { "Type": "Fail", "Error": "Refused", "Cause": "{% $string($states.input) %}" },
+            },
+        });
+        StateMachine::parse(&definition.to_string(), &BTreeMap::new()).unwrap()
+    }
+
+    fn entered(name: &str, input: &Value) -> Value {
+        json!({ "type": "TaskStateEntered",
+            "stateEnteredEventDetails": { "name": name, "input": input.to_string() } })
+    }
+
+    fn answered(payload: &Value) -> Value {
+        let output = json!({ "StatusCode": 200, "Payload": payload }).to_string();
+        json!({ "type": "TaskSucceeded", "taskSucceededEventDetails": { "output": output } })
+    }
+
+    fn described(status: &str) -> Value {
+        json!({ "name": "one", "input": "{\"application\":\"orders\"}", "status": status, "startDate": 1_767_355_200.5,
+            "error": "Refused", "cause": "{ \"next\": \"End\" }" })
+    }
+
+    /// Asks, is throttled, asks again, pauses, asks, and fails.
+    fn history() -> Vec<Value> {
+        let (pause, end) = (json!({ "next": "Pause" }), json!({ "next": "End" }));
+        let throttled = json!({ "type": "TaskFailed",
+            "taskFailedEventDetails": { "error": "Throttled", "cause": "too many" } });
+        vec![
+            json!({ "type": "ExecutionStarted" }),
+            entered("Ask", &json!({ "application": "orders" })),
+            throttled,
+            answered(&pause),
+            entered("Decide", &pause),
+            entered("Pause", &pause),
+            entered("Ask", &pause),
+            answered(&end),
+            entered("Decide", &end),
+            entered("Failed", &end),
+        ]
+    }
+
+    #[test]
+    fn the_same_way_with_the_same_end_is_the_same() {
+        assert_eq!(compare_on(&machine(), &described("FAILED"), &history()), Ok(()));
+        assert_eq!(path(&history()).unwrap(), ["Ask", "Decide", "Pause", "Ask", "Decide", "Failed"]);
+    }
+
+    #[test]
+    fn another_state_another_input_and_another_end_are_told() {
+        let differs = |change: &dyn Fn(&mut Vec<Value>, &mut Value)| {
+            let (mut history, mut described) = (history(), described("FAILED"));
+            change(&mut history, &mut described);
+            compare_on(&machine(), &described, &history).unwrap_err()
+        };
+        let other = differs(&|history, _| history[5] = entered("Failed", &json!({ "next": "Pause" })));
+        assert_eq!(other, "state 2 is Failed there and Pause in our engine");
+        let input = differs(&|history, _| history[4] = entered("Decide", &json!({})));
+        assert!(input.starts_with("the input of Decide (state 1) is {} there"), "{input}");
+        let fewer = differs(&|history, _| drop(history.pop()));
+        assert!(fewer.starts_with("5 states there, 6 in our engine"), "{fewer}");
+        let end = differs(&|_, described| described["error"] = json!("Restored"));
+        assert!(end.starts_with("the end is"), "{end}");
+        let status = differs(&|_, described| described["status"] = json!("SUCCEEDED"));
+        assert!(status.starts_with("the end is"), "{status}");
+    }
+
+    #[test]
+    fn an_aborted_execution_is_compared_as_far_as_it_came() {
+        let aborted: Vec<Value> = history().into_iter().take(6).collect();
+        assert_eq!(compare_on(&machine(), &described("ABORTED"), &aborted), Ok(()));
+        let mut other = aborted;
+        other[5] = entered("Failed", &json!({ "next": "Pause" }));
+        assert!(compare_on(&machine(), &described("ABORTED"), &other).is_err());
     }
 }

@@ -1,4 +1,4 @@
-//! `template.yaml` as it is, deployed by sam into an engine that is not ours: ministack, with its S3, EventBridge,
+//! `template.yaml` as it is, deployed by sam into an engine that is not ours: ministack, with its S3, `EventBridge`,
 //! Scheduler, Step Functions, Lambda, `DynamoDB`, SNS and SQS. Only Managed Service for Apache Flink and `CloudWatch` are our
 //! emulator's. Each situation is an application of its own that something happens to; several go on at a time.
 //!

@@ -5,13 +5,16 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use emulator::simulated::Behaviour;
+use jiff::{SignedDuration, Timestamp};
 use lifecycle::report::{Outcome, Report};
 use serde_json::{Value, json};
 use tokio::time::{sleep, timeout};
 
 use super::account::{Account, CODE};
+use super::cloud::ACCOUNT;
 use super::conformance;
 use super::letters::Letter;
+use crate::checker::ExecutionTrace;
 
 /// How long anything may take, in real time; only what hangs takes as long.
 const DEADLINE: Duration = Duration::from_secs(400);
@@ -24,9 +27,16 @@ pub struct Scene<'a> {
     /// The account.
     pub account: &'a Account,
     /// The application's name, and the situation's.
-    pub name: &'a str,
+    pub name: &'static str,
     /// Executions of ours that are known to deploy to another application.
     others: Mutex<BTreeSet<String>>,
+}
+
+impl Ended {
+    /// What its report says, in a sentence or two.
+    pub fn summary(&self) -> String {
+        self.report.as_ref().map(|report| report.summary.clone()).unwrap_or_default()
+    }
 }
 
 /// An execution that has ended.
@@ -46,7 +56,7 @@ pub struct Ended {
 
 impl<'a> Scene<'a> {
     /// A corner of this name.
-    pub fn new(account: &'a Account, name: &'a str) -> Self {
+    pub fn new(account: &'a Account, name: &'static str) -> Self {
         Self { account, name, others: Mutex::default() }
     }
 
@@ -186,6 +196,96 @@ impl<'a> Scene<'a> {
         if found.len() == count { Ok(found) } else { Err(format!("{} executions instead of {count}", found.len())) }
     }
 
+    /// The one execution that there is and has to be.
+    ///
+    /// # Errors
+    /// When there is none, or more.
+    pub async fn only_execution(&self) -> Result<String, String> {
+        self.until_executions(1).await?.pop().ok_or_else(|| "no execution".to_owned())
+    }
+
+    /// Whether the application is configured with this object version.
+    ///
+    /// # Errors
+    /// When it is not.
+    pub async fn runs(&self, key: &str, version: &str) -> Result<(), String> {
+        let (its_key, its_version) = self.code().await?;
+        if (&*its_key, &*its_version) == (key, version) {
+            return Ok(());
+        }
+        Err(format!("it runs {its_key} in version {its_version} instead of {key} in version {version}"))
+    }
+
+    /// The states that an execution has entered.
+    ///
+    /// # Errors
+    /// When Step Functions refuses.
+    pub async fn path(&self, arn: &str) -> Result<Vec<String>, String> {
+        conformance::path(&self.account.cloud.history(arn).await?)
+    }
+
+    /// Whether each of the executions came to its end before another went beyond waiting for its turn.
+    ///
+    /// # Errors
+    /// When two were under way at once.
+    pub async fn took_turns(&self, executions: &[String]) -> Result<(), String> {
+        let mut spans = Vec::new();
+        for execution in executions {
+            let history = self.account.cloud.history(execution).await?;
+            let prepares = |event: &&Value| event["stateEnteredEventDetails"]["name"] == "Prepare";
+            let moment = |event: Option<&Value>| event.and_then(|event| event["timestamp"].as_f64());
+            if let (Some(from), Some(until)) = (moment(history.iter().find(prepares)), moment(history.last())) {
+                spans.push((from, until));
+            }
+        }
+        spans.sort_by(|one, other| one.0.total_cmp(&other.0));
+        if spans.is_empty() || spans.windows(2).any(|pair| matches!(pair, [one, next] if one.1 > next.0)) {
+            return Err(format!("two deployments were under way at once: {spans:?}"));
+        }
+        Ok(())
+    }
+
+    /// What the execution left behind, for the checker of the safety rules.
+    ///
+    /// # Errors
+    /// When Step Functions refuses.
+    pub async fn trace(&self, ended: &Ended) -> Result<ExecutionTrace, String> {
+        let described = &ended.described;
+        let text = |member: &str| described[member].as_str().map(str::to_owned);
+        let moment = |member: &str| {
+            let seconds = described[member].as_f64().ok_or_else(|| format!("no {member} in {described}"))?;
+            let since = SignedDuration::try_from_secs_f64(seconds).map_err(|error| error.to_string())?;
+            Timestamp::from_duration(since).map_err(|error| error.to_string())
+        };
+        let mut texts: Vec<String> = Vec::new();
+        for event in self.account.cloud.history(&ended.arn).await? {
+            // The execution's own input is not told by it.
+            let exited = &event["stateExitedEventDetails"]["output"];
+            let answered = &event["taskSucceededEventDetails"]["output"];
+            let failed = [&event["taskFailedEventDetails"]["error"], &event["taskFailedEventDetails"]["cause"]];
+            texts.extend([exited, answered].into_iter().chain(failed).filter_map(Value::as_str).map(str::to_owned));
+        }
+        let report = ended.report.as_ref().and_then(|report| serde_json::to_value(report).ok());
+        let letters = self.account.letters.mail_about(self.name).await?;
+        texts.extend(letters.into_iter().flat_map(|letter| [letter.subject, letter.text]));
+        texts.extend(self.account.letters.events_about(self.name).await?.iter().map(ToString::to_string));
+        let is_success = ended.status == "SUCCEEDED";
+        Ok(ExecutionTrace {
+            name: text("name").unwrap_or_default(),
+            principal: ACCOUNT.to_owned(),
+            application: self.name.to_owned(),
+            input: text("input").and_then(|input| serde_json::from_str(&input).ok()).unwrap_or_default(),
+            started_at: moment("startDate")?,
+            ended_at: moment("stopDate")?,
+            status: if is_success { asl::Status::Succeeded } else { asl::Status::Failed },
+            error: text("error"),
+            cause: text("cause"),
+            output: report.filter(|_| is_success),
+            texts,
+            was_aborted: false,
+        })
+    }
+
     /// Waits for the execution's end. Its history must be one that our own engine has too.
     ///
     /// # Errors
@@ -197,9 +297,10 @@ impl<'a> Scene<'a> {
         })
         .await?;
         let text = |member: &str| described[member].as_str().map(str::to_owned);
-        // Of a Succeed state this engine ignores the Output, so that the report is within the deployment.
-        let told: Option<Value> =
-            text("output").or_else(|| text("cause")).and_then(|it| serde_json::from_str(&it).ok());
+        // Of a Succeed state this engine ignores the Output, so that the report is within the deployment. Of an execution
+        // that failed it has an output too.
+        let told = if described["status"] == "SUCCEEDED" { text("output") } else { text("cause") };
+        let told: Option<Value> = told.and_then(|told| serde_json::from_str(&told).ok());
         let report = told.map(|told| told.get("report").cloned().unwrap_or(told));
         let ended = Ended {
             arn: arn.to_owned(),
@@ -246,7 +347,7 @@ impl<'a> Scene<'a> {
         if outcomes != [json!(report.outcome)] {
             return Err(format!("the bus was told {outcomes:?} instead of {}", report.outcome));
         }
-        let letters = self.until_mail(&report.execution).await?;
+        let letters = self.until_mail(&format!("Execution: {}\n", report.execution)).await?;
         if letters.len() == 1 { Ok(()) } else { Err(format!("told {} times: {letters:?}", letters.len())) }
     }
 
@@ -260,11 +361,6 @@ impl<'a> Scene<'a> {
             Ok((!letters.is_empty()).then_some(letters))
         })
         .await
-    }
-
-    /// Lets so much time pass by the service's clock.
-    pub async fn pass(&self, duration: Duration) {
-        self.account.emulator.clock().sleep(duration).await;
     }
 }
 

@@ -1,14 +1,19 @@
 //! What happens to applications in the account, and what must come of it.
 
+mod by_hand;
+mod of_the_catalogue;
+mod sample_inputs;
+mod schedule;
 mod uploads;
+
+use std::pin::Pin;
 
 use super::scene::Scene;
 
-/// The application that is on the schedule.
-pub const SCHEDULE: &str = "on-the-schedule";
+pub use schedule::NAME as SCHEDULE;
 
-/// A situation's play: what it came to in words, else what is wrong.
-type Play = for<'a> fn(&'a Scene<'a>) -> std::pin::Pin<Box<dyn Future<Output = Result<String, String>> + 'a>>;
+/// What a situation came to in words, else what is wrong.
+type Playing<'a> = Pin<Box<dyn Future<Output = Result<String, String>> + 'a>>;
 
 /// A situation.
 #[derive(Clone, Copy)]
@@ -18,10 +23,15 @@ pub struct Situation {
     /// What it shows, in a sentence.
     pub about: &'static str,
     /// What happens.
-    pub play: Play,
+    pub play: for<'a> fn(&'a Scene<'a>) -> Playing<'a>,
 }
 
-/// All situations, the longest first, so that none of them is waited for alone at the end.
-pub fn situations() -> Vec<Situation> {
-    uploads::situations()
+/// All situations; those that take longest come first, so that none of them is waited for alone at the end.
+///
+/// # Errors
+/// When the samples cannot be read.
+pub fn situations() -> Result<Vec<Situation>, String> {
+    let samples = sample_inputs::situations()?;
+    Ok([schedule::situations(), uploads::situations(), by_hand::situations(), of_the_catalogue::situations(), samples]
+        .concat())
 }
