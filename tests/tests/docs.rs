@@ -13,6 +13,7 @@ use lifecycle::report::{Outcome, Report};
 use lifecycle::request::{Request, Restore};
 use lifecycle::retention::Retention;
 use lifecycle::snapshots::SnapshotRequest;
+use lifecycle::turn::MOST_WAITING;
 use managed_flink::ErrorKind;
 use scenarios::catalogue::scenario;
 use scenarios::permissions::{Permissions, full_stack, template};
@@ -380,10 +381,11 @@ fn what_the_runbook_says_of_the_stack_is_so() {
         letters.iter().map(|row| row[0].as_str()).filter(|name| name.ends_with("QueueUrl")).collect();
     let declared = outputs.as_object().unwrap().keys().map(String::as_str);
     assert_eq!(queues, declared.filter(|name| name.ends_with("QueueUrl")).collect());
-    for name in ["DeployStateMachineArn", "TurnsTableName", "TopicArn"] {
+    for name in ["DeployStateMachineArn", "SnapshotApplicationStateMachineArn", "TurnsTableName", "TopicArn"] {
         assert!(runbook.contains(&format!("`{name}`")) && outputs.get(name).is_some(), "the output {name}");
     }
     assert!(runbook.contains("`AlarmNames`") && cloud_formation("alarms.yaml")["Outputs"].get("AlarmNames").is_some());
+    assert!(runbook.contains(&format!("At most {MOST_WAITING} wait")));
     let told = words(section(&runbook, "### Permissions to install"));
     for path in ["template.yaml", "alarms.yaml"] {
         let resources = cloud_formation(path)["Resources"].clone();
@@ -419,6 +421,28 @@ fn every_variable_that_the_template_sets_is_in_the_runbook_with_who_reads_it() {
         let readers: BTreeSet<String> = row(&told, &variable)[1].split(", ").map(str::to_owned).collect();
         assert_eq!(readers, functions, "{variable}");
     }
+}
+
+#[test]
+fn the_runbook_names_the_lambdas_that_may_use_the_keys() {
+    let stack = cloud_formation("template.yaml");
+    let resources = stack["Resources"].as_object().unwrap();
+    let has_keys = |role: &Value| role["Properties"]["ManagedPolicyArns"].to_string().contains("KmsKeysPolicy");
+    let using: BTreeSet<&str> = resources
+        .values()
+        .filter_map(|resource| {
+            let function = resource["Metadata"]["BuildProperties"]["Binary"].as_str()?;
+            let role = resource["Properties"]["Role"]["Fn::GetAtt"].clone();
+            let role =
+                role.as_str().map(str::to_owned).or_else(|| Some(role.as_array()?.first()?.as_str()?.to_owned()));
+            has_keys(&resources[role.unwrap().split('.').next().unwrap()]).then_some(function)
+        })
+        .collect();
+    let runbook = page("docs/operations.md");
+    let list =
+        section(&runbook, "## Customer-managed keys").split_once("the application or its snapshots (").unwrap().1;
+    let list = list.split(')').next().unwrap();
+    assert_eq!(list.split(',').map(str::trim).collect::<BTreeSet<_>>(), using);
 }
 
 #[test]
