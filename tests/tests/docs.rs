@@ -146,11 +146,16 @@ fn every_field_of_the_request_is_told_with_its_default() {
         ("update", update.clone()),
         ("restore.type", json!("SKIP_RESTORE_FROM_SNAPSHOT")),
         ("restore.allowNonRestoredState", json!(true)),
+        ("stop", json!("graceful")),
         ("start", json!(true)),
+        (
+            "upload",
+            json!({ "bucket": "code", "key": "orders.jar", "versionId": "v", "sequencer": "0A", "at": a_moment() }),
+        ),
         ("reason", json!("because")),
         ("comment", json!("for the reader")),
     ];
-    for (field, value) in fields {
+    for (field, value) in fields.clone() {
         row(&rows, field);
         let mut input = json!({ "application": "orders", "update": update });
         match field.split_once('.') {
@@ -159,7 +164,13 @@ fn every_field_of_the_request_is_told_with_its_default() {
         }
         assert!(Request::parse(&input).is_ok(), "{field}: {:?}", Request::parse(&input));
     }
-    row(&rows, "restore.snapshot");
+    let told = rows.iter().skip_while(|row| row[0] != "field").skip(2).take_while(|row| row[0] != "field of policy");
+    let told: BTreeSet<&str> = told.map(|row| row[0].as_str()).collect();
+    assert_eq!(told, fields.iter().map(|(field, _)| *field).chain(["restore.snapshot"]).collect());
+    let schema: Value = serde_json::from_str(&page("docs/schemas/request.schema.json")).unwrap();
+    let declared =
+        schema["properties"].as_object().unwrap().keys().map(String::as_str).filter(|name| *name != "policy");
+    assert_eq!(told.iter().map(|field| field.split('.').next().unwrap()).collect::<BTreeSet<_>>(), declared.collect());
     let defaults = serde_json::to_value(Restore::default()).unwrap();
     assert_eq!(json!(row(&rows, "restore.type")[1]), defaults["type"]);
     assert_eq!(row(&rows, "restore.allowNonRestoredState")[1], defaults["allowNonRestoredState"].to_string());
