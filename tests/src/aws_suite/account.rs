@@ -57,6 +57,9 @@ pub struct Account {
     outputs: BTreeMap<String, String>,
     host: Hosted,
     folder: TempDir,
+    tools: Tools,
+    /// Where the template is.
+    workspace: PathBuf,
 }
 
 impl Account {
@@ -65,7 +68,7 @@ impl Account {
     ///
     /// # Errors
     /// When something cannot be started.
-    pub async fn open(tools: &Tools, speed: u32) -> Result<Self, String> {
+    pub async fn open(tools: Tools, workspace: &Path, speed: u32) -> Result<Self, String> {
         let folder = tempfile::Builder::new().prefix("e2e-aws-").tempdir().map_err(told)?;
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.map_err(told)?;
         let flink = format!("http://{}", listener.local_addr().map_err(told)?);
@@ -91,7 +94,7 @@ impl Account {
             ("TMPDIR", folder.path().display().to_string()),
         ]);
         let log = folder.path().join("ministack.log");
-        let mut host = start(tools, "ministack", &[], &environment, &log).map_err(told)?;
+        let mut host = start(&tools, "ministack", &[], &environment, &log).map_err(told)?;
         let cloud = Cloud::new(&endpoint)?;
         let ready = async {
             while !cloud.answers().await {
@@ -113,20 +116,24 @@ impl Account {
         tokio::spawn(async move { server.serve(listener, std::future::pending()).await });
         let letters = Letters::new(cloud.clone()).await?;
         let world = World::around(emulator.clone());
-        Ok(Self { emulator, world, cloud, letters, outputs: BTreeMap::new(), host, folder })
+        Ok(Self {
+            emulator,
+            world,
+            cloud,
+            letters,
+            outputs: BTreeMap::new(),
+            host,
+            folder,
+            tools,
+            workspace: workspace.to_owned(),
+        })
     }
 
     /// Builds the template and deploys it, with buckets to upload to, and sees to it that letters arrive.
     ///
     /// # Errors
     /// What sam says.
-    pub async fn install(
-        &mut self,
-        tools: &Tools,
-        build: &Build,
-        workspace: &Path,
-        progress: impl Fn(&str),
-    ) -> Result<(), String> {
+    pub async fn install(&mut self, build: &Build, progress: impl Fn(&str)) -> Result<(), String> {
         for bucket in [CODE, ELSEWHERE, "artifacts"] {
             self.cloud.make_bucket(bucket).await?;
         }
@@ -134,17 +141,17 @@ impl Account {
             Build::CargoLambda => "building the Lambdas by sam and cargo-lambda (minutes the first time)",
             Build::Built(_) => "packing the Lambdas by sam",
         });
-        self.build(tools, build, workspace).await?;
+        self.build(build).await?;
         progress("deploying template.yaml by sam");
-        self.deploy(tools, workspace).await?;
-        self.outputs = self.read_outputs(tools, workspace).await?;
+        self.deploy(&[]).await?;
+        self.outputs = self.read_outputs().await?;
         progress("deployed");
         self.letters.receive_from(self.output("TopicArn")?).await
     }
 
-    async fn build(&self, tools: &Tools, build: &Build, workspace: &Path) -> Result<(), String> {
+    async fn build(&self, build: &Build) -> Result<(), String> {
         let target = self.folder.path().join("build");
-        let template = workspace.join("template.yaml");
+        let template = self.workspace.join("template.yaml");
         let arguments = [
             "build",
             "--template-file",
@@ -157,7 +164,7 @@ impl Account {
         let mut environment = self.for_sam();
         match build {
             Build::CargoLambda => {
-                environment.insert("PATH", path_with(tools, &["ministack"]));
+                environment.insert("PATH", path_with(&self.tools, &["ministack"]));
                 // The compiler of this machine for this machine, without what only a debugger needs.
                 environment.insert("SAM_BUILD_MODE", "debug".to_owned());
                 environment.insert("CARGO_LAMBDA_COMPILER", "cargo".to_owned());
@@ -167,45 +174,36 @@ impl Account {
             Build::Built(programs) => {
                 let folder = self.folder.path().join("instead");
                 hand_over(&folder, programs).map_err(told)?;
-                environment.insert("PATH", format!("{}:{}", folder.display(), path_with(tools, &[])));
+                environment.insert("PATH", format!("{}:{}", folder.display(), path_with(&self.tools, &[])));
                 environment.insert("CARGO_TARGET_DIR", self.folder.path().join("target").display().to_string());
             }
         }
-        self.sam(tools, &arguments, &environment).await.map(|_| ())
+        self.sam(&arguments, &environment).await.map(|_| ())
     }
 
-    async fn deploy(&self, tools: &Tools, workspace: &Path) -> Result<(), String> {
+    /// Deploys what was built, with these parameters beside those that the stack always has; where one of them is there
+    /// twice, the last counts.
+    ///
+    /// # Errors
+    /// What sam says.
+    pub async fn deploy(&self, parameters: &[&str]) -> Result<(), String> {
         let template = self.folder.path().join("build/template.yaml").display().to_string();
-        let configuration = workspace.join("samconfig.toml").display().to_string();
+        let configuration = self.workspace.join("samconfig.toml").display().to_string();
         let applications = format!("ApplicationArns=arn:aws:kinesisanalytics:{REGION}:{ACCOUNT}:application/*");
         let bucket = format!("CodeBucketName={CODE}");
         let schedule = format!("SnapshotSchedule=\"{SCHEDULE}\"");
-        let arguments = [
-            "deploy",
-            "--template-file",
-            &template,
-            "--config-file",
-            &configuration,
-            "--stack-name",
-            STACK,
-            "--s3-bucket",
-            "artifacts",
-            "--no-resolve-s3",
-            "--no-confirm-changeset",
-            "--parameter-overrides",
-            ARCHITECTURE,
-            &applications,
-            &bucket,
-            &schedule,
-        ];
-        self.sam(tools, &arguments, &self.for_sam()).await.map(|_| ())
+        let how = ["deploy", "--template-file", &template, "--config-file", &configuration, "--stack-name", STACK];
+        let where_to = ["--s3-bucket", "artifacts", "--no-resolve-s3", "--no-confirm-changeset"];
+        let with = ["--parameter-overrides", ARCHITECTURE, &applications, &bucket, &schedule];
+        let arguments = [&how[..], &where_to, &with, parameters].concat();
+        self.sam(&arguments, &self.for_sam()).await.map(|_| ())
     }
 
-    async fn read_outputs(&self, tools: &Tools, workspace: &Path) -> Result<BTreeMap<String, String>, String> {
-        let configuration = workspace.join("samconfig.toml").display().to_string();
+    async fn read_outputs(&self) -> Result<BTreeMap<String, String>, String> {
+        let configuration = self.workspace.join("samconfig.toml").display().to_string();
         let arguments =
             ["list", "stack-outputs", "--stack-name", STACK, "--output", "json", "--config-file", &configuration];
-        let told = self.sam(tools, &arguments, &self.for_sam()).await?;
+        let told = self.sam(&arguments, &self.for_sam()).await?;
         let list: Value = told
             .find('[')
             .and_then(|start| serde_json::from_str(told.get(start..)?).ok())
@@ -217,15 +215,10 @@ impl Account {
     }
 
     /// What it printed.
-    async fn sam(
-        &self,
-        tools: &Tools,
-        arguments: &[&str],
-        environment: &BTreeMap<&str, String>,
-    ) -> Result<String, String> {
+    async fn sam(&self, arguments: &[&str], environment: &BTreeMap<&str, String>) -> Result<String, String> {
         let what = arguments.first().copied().unwrap_or_default();
         let log = self.folder.path().join(format!("sam-{what}.log"));
-        let mut process = start(tools, "sam", arguments, environment, &log).map_err(told)?;
+        let mut process = start(&self.tools, "sam", arguments, environment, &log).map_err(told)?;
         let status = process.ended().await.map_err(told)?;
         if status.success() {
             return std::fs::read_to_string(&log).map_err(told);

@@ -23,11 +23,11 @@ pub struct Arguments {
     /// Print what came of it as JSON
     #[arg(long)]
     pub json: bool,
-    /// How many situations go on at a time [default: four for each processor, at most 16]
+    /// How many situations go on at a time [default: twelve for each processor, at most 48]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=64))]
     pub at_once: Option<u8>,
     /// How many times as fast as real time the clock of the state machines and of the service runs
-    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=60))]
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=60))]
     pub speed: u32,
     /// Take the Lambdas that lie beside this program instead of having cargo-lambda build them
     #[arg(long)]

@@ -16,11 +16,11 @@ use super::situations::Situation;
 /// How many situations a machine plays at a time, unless it is told otherwise: most of the time they wait.
 pub fn seats() -> usize {
     let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    (4 * processors).clamp(4, 16)
+    (12 * processors).clamp(12, 48)
 }
 
 /// What a situation came to.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone)]
 pub struct Played {
     /// The situation's name.
     pub situation: &'static str,
@@ -28,6 +28,24 @@ pub struct Played {
     pub result: Result<String, String>,
     /// How long it took, in real time.
     pub took: Duration,
+}
+
+/// [`Played`], as the suite prints it for programs.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Summary<'a> {
+    situation: &'a str,
+    success: bool,
+    text: &'a str,
+    seconds: u64,
+}
+
+impl Serialize for Played {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let (Ok(text) | Err(text)) = &self.result;
+        let success = self.result.is_ok();
+        Summary { situation: self.situation, success, text, seconds: self.took.as_secs() }.serialize(serializer)
+    }
 }
 
 impl Played {
@@ -60,4 +78,22 @@ pub async fn run(account: Arc<Account>, situations: Vec<Situation>, at_once: usi
     }
     drop(ended);
     local.run_until(async { while tasks.join_next().await.is_some() {} }).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_came_of_it_is_told_to_people_and_programs() {
+        let took = Duration::from_millis(61_900);
+        let right = Played { situation: "upload", result: Ok("runs version 2".to_owned()), took };
+        let wrong = Played { situation: "upload", result: Err("never".to_owned()), took };
+        assert_eq!(right.line(), "✔ upload                         61 s  runs version 2");
+        assert!(wrong.line().starts_with("✖ upload"));
+        let told = json!({ "situation": "upload", "success": false, "text": "never", "seconds": 61 });
+        assert_eq!(serde_json::to_value(&wrong).unwrap(), told);
+    }
 }

@@ -26,12 +26,12 @@ pub struct Situation {
     pub play: for<'a> fn(&'a Scene<'a>) -> Playing<'a>,
 }
 
-/// All situations; those that take longest come first, so that none of them is waited for alone at the end.
+/// All situations. The samples come first: one of them takes longest, and should not be waited for alone at the end.
 ///
 /// # Errors
 /// When the samples cannot be read.
 pub fn situations() -> Result<Vec<Situation>, String> {
     let samples = sample_inputs::situations()?;
-    Ok([schedule::situations(), uploads::situations(), by_hand::situations(), of_the_catalogue::situations(), samples]
+    Ok([samples, schedule::situations(), uploads::situations(), by_hand::situations(), of_the_catalogue::situations()]
         .concat())
 }

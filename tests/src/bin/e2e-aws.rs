@@ -102,10 +102,9 @@ async fn perform(arguments: &Arguments) -> ExitCode {
 
 async fn set_up(programs: &Path, build: &Build, arguments: &Arguments, began: Instant) -> Result<Account, String> {
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("."));
-    let tools = Tools::beside(programs)?;
-    let mut account = Account::open(&tools, arguments.speed).await?;
+    let mut account = Account::open(Tools::beside(programs)?, workspace, arguments.speed).await?;
     let progress = |what: &str| say(&format!("{what} ({} s)", began.elapsed().as_secs()));
-    let installed = account.install(&tools, build, workspace, progress).await;
+    let installed = account.install(build, progress).await;
     if arguments.keep {
         say(&format!("logs are in {}", account.keep_folder().display()));
     }

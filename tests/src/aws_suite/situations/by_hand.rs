@@ -27,6 +27,11 @@ pub(super) fn situations() -> Vec<Situation> {
             about: "IAM denies an action: a person is asked, told of the step and the error, and there is no storm of retries.",
             play: |scene| Box::pin(missing_permission(scene)),
         },
+        Situation {
+            name: "malformed-parameters",
+            about: "The stack is deployed once more with malformed parameters: each is refused with what it has to be.",
+            play: |scene| Box::pin(malformed_parameters(scene)),
+        },
     ]
 }
 
@@ -76,4 +81,19 @@ async fn missing_permission(scene: &Scene<'_>) -> Result<String, String> {
         return Err(format!("tried {tries} times"));
     }
     Ok(ended.summary())
+}
+
+async fn malformed_parameters(scene: &Scene<'_>) -> Result<String, String> {
+    let malformed = [
+        ("CodeBucketName=Not_A_Bucket", "must be the name of a bucket, or empty"),
+        ("ApplicationArns=orders", "must be ARNs of applications"),
+    ];
+    for (parameter, has_to_be) in malformed {
+        match scene.account.deploy(&[parameter]).await {
+            Ok(()) => return Err(format!("{parameter} was taken")),
+            Err(told) if told.contains(has_to_be) => {}
+            Err(told) => return Err(format!("{parameter}: {told}")),
+        }
+    }
+    Ok("refused, with what they have to be".to_owned())
 }
