@@ -132,7 +132,7 @@ const ASSERTIONS: [(u8, Assertion); 24] = [
     (7, no_snapshot_is_taken_twice),
     (8, no_secret_is_told),
     (9, acts_do_not_interleave),
-    (9, nobody_acts_in_anothers_turn),
+    (9, nobody_acts_out_of_turn),
     (9, older_does_not_act_after_newer),
 ];
 
@@ -923,7 +923,7 @@ fn acts_do_not_interleave(case: &Case<'_>) -> Vec<String> {
 }
 
 /// Nobody acts from another's first act to that one's end.
-fn nobody_acts_in_anothers_turn(case: &Case<'_>) -> Vec<String> {
+fn nobody_acts_out_of_turn(case: &Case<'_>) -> Vec<String> {
     let mut broken = Vec::new();
     for other in &case.others {
         let Some(first) = acts_of(case.history, other).next() else { continue };

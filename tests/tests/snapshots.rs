@@ -630,7 +630,7 @@ async fn a_thousand_long_names_are_carried_to_the_end() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_applications_failure_is_never_anothers() {
+async fn a_failure_of_one_application_is_never_that_of_another() {
     let apps = ["a", "b", "c", "d"].map(SnapshotApp::new);
     let world = world_of(&apps).await;
     let only = |operation: &str, application: &str, effect| Fault {

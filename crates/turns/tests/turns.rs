@@ -70,7 +70,13 @@ fn sdk(emulator: &Emulator) -> SdkConfig {
     SdkConfig::builder()
         .behavior_version(BehaviorVersion::v2026_01_12())
         .region(Region::new("us-east-1"))
-        .credentials_provider(SharedCredentialsProvider::new(Credentials::new("take-turn", "secret", None, None, "test")))
+        .credentials_provider(SharedCredentialsProvider::new(Credentials::new(
+            "take-turn",
+            "secret",
+            None,
+            None,
+            "test",
+        )))
         .http_client(InProcessHttp::new(emulator.clone()))
         .build()
 }

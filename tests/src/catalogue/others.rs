@@ -210,10 +210,7 @@ fn other_deployments() -> Vec<Scenario> {
                     .at(20),
             ),
         Scenario::new("turn-is-seen-late", "Step Functions shows for a while that an execution runs which has ended.")
-            .when(
-                1,
-                fault("states:DescribeExecution", Effect::StaleRead(Duration::from_secs(120)), Occurrences::Always),
-            )
+            .when(1, fault("states:DescribeExecution", Effect::StaleRead(Duration::from_mins(2)), Occurrences::Always))
             .deploy(good())
             .deploy(good().at(20)),
         Scenario::new("turn-answer-lost", "The answer to the taking of the turn is lost: it is taken once.")

@@ -730,7 +730,8 @@ fn rule_3_a_stop_is_made_as_it_was_asked_for() {
 
 #[test]
 fn rule_4_what_was_to_be_stopped_stands_still() {
-    let only_stopped = |story: &mut Story| story.execution().input = json!({ "application": ORDERS, "stop": "graceful" });
+    let only_stopped =
+        |story: &mut Story| story.execution().input = json!({ "application": ORDERS, "stop": "graceful" });
     assert_eq!(caught(restarted(), only_stopped), only(4));
 }
 
@@ -1011,7 +1012,7 @@ fn rule_9_acts_do_not_interleave() {
 }
 
 #[test]
-fn rule_9_nobody_acts_in_anothers_turn() {
+fn rule_9_nobody_acts_out_of_turn() {
     let two = |ended_at: i64| {
         let mut story = deployed();
         let newer = story.seconds;
