@@ -143,10 +143,10 @@ async fn a_lost_answer_is_no_second_claim() {
 async fn step_functions_may_tell_of_the_past() {
     let world = World::new();
     let (first, second) = (world.begin("first"), world.begin("second"));
-    world.fails("states:DescribeExecution", Effect::StaleRead(Duration::from_secs(60)), Occurrences::Always);
+    world.fails("states:DescribeExecution", Effect::StaleRead(Duration::from_mins(1)), Occurrences::Always);
     assert_eq!(world.ask(&first).await.unwrap(), Answer::Yours);
     assert_eq!(world.ask(&second).await.unwrap(), wait(&first), "it is too young to be known");
-    tokio::time::sleep(Duration::from_secs(600)).await;
+    tokio::time::sleep(Duration::from_mins(10)).await;
     world.end(&first);
     assert_eq!(world.ask(&second).await.unwrap(), wait(&first), "it is said to run still");
     tokio::time::sleep(Duration::from_secs(61)).await;
