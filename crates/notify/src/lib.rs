@@ -7,12 +7,12 @@ mod handed;
 mod snapshots;
 
 use aws_sdk_eventbridge::types::PutEventsRequestEntry;
-use aws_sdk_sns::error::ProvideErrorMetadata;
 use handler::{Environment, Error, Execution};
 use jiff::Timestamp;
 use lifecycle::deployment::{Deployment, StepError};
 use lifecycle::report::{Outcome, Report};
 use lifecycle::verdict::Reason;
+use managed_flink::Error as CallError;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -58,29 +58,50 @@ pub struct News<'news> {
 impl Notifier {
     /// Tells it wherever something is configured.
     pub async fn tell(&self, news: &News<'_>) -> Result<(), Error> {
-        self.write(news.subject, news.text).await?;
-        self.put(news.detail_type, news.detail).await
+        self.tell_with(Some((news.subject, news.text)), news.detail_type, news.detail).await
     }
 
-    /// Writes to people, where a topic is configured.
-    async fn write(&self, about: &str, text: &str) -> Result<(), Error> {
-        let Some((sns, topic)) = &self.topic else { return Ok(()) };
+    /// Tells machines, and people where there is a letter: its subject and its text. Where the one fails the other is told all
+    /// the same, so that a retry may tell machines again. Once people have their letter, the error of the bus keeps its own
+    /// name, and most of those are not retried: the letter would come again, too.
+    async fn tell_with(&self, letter: Option<(&str, &str)>, detail_type: &str, detail: &str) -> Result<(), Error> {
+        let written = match letter {
+            Some((subject, text)) => self.write(subject, text).await,
+            None => Ok(false),
+        };
+        let put = self.put(detail_type, detail).await;
+        match (written, put) {
+            (Ok(_), Ok(())) => Ok(()),
+            (Ok(true), Err(error)) => Err(error.into()),
+            (Ok(false), Err(error)) => Err(not_told("EventBridge", &error)),
+            (Err(error), _) => Err(not_told("SNS", &error)),
+        }
+    }
+
+    /// Writes to people, where a topic is configured; whether one is.
+    async fn write(&self, about: &str, text: &str) -> Result<bool, CallError> {
+        let Some((sns, topic)) = &self.topic else { return Ok(false) };
         let sent = sns.publish().topic_arn(topic).subject(subject(about)).message(text).send().await;
-        sent.map(|_| ()).map_err(|error| failed("SNS", error.code()))
+        sent.map(|_| true).map_err(|error| CallError::from_sdk("Publish", error))
     }
 
     /// Puts an event for machines, where a bus is configured.
-    async fn put(&self, detail_type: &str, detail: &str) -> Result<(), Error> {
+    async fn put(&self, detail_type: &str, detail: &str) -> Result<(), CallError> {
         let Some((events, bus)) = &self.bus else { return Ok(()) };
         let entry = PutEventsRequestEntry::builder().event_bus_name(bus).source(EVENT_SOURCE);
         let entry = entry.detail_type(detail_type).detail(detail).build();
         let sent = events.put_events().entries(entry).send().await;
-        let sent = sent.map_err(|error| failed("EventBridge", error.code()))?;
-        if sent.failed_entry_count() > 0 {
-            return Err(failed("EventBridge", sent.entries().first().and_then(|entry| entry.error_code())));
+        let sent = sent.map_err(|error| CallError::from_sdk("PutEvents", error))?;
+        if sent.failed_entry_count() == 0 {
+            return Ok(());
         }
-        Ok(())
+        let code = sent.entries().first().and_then(|entry| entry.error_code()).unwrap_or("no error code");
+        Err(CallError::unreadable("PutEvents", format!("the event was not taken: {code}")))
     }
+}
+
+fn not_told(channel: &'static str, error: &CallError) -> Error {
+    Error::NotificationFailed { channel, problem: error.message().to_owned() }
 }
 
 /// A subject as SNS takes it: less than 100 characters, none of which is a control character. Of other characters than
@@ -116,10 +137,6 @@ pub async fn notify(notifier: &Notifier, event: NotifyEvent) -> Result<Deploymen
     notifier.tell(&news).await?;
     deployment.report = Some(report);
     Ok(deployment)
-}
-
-fn failed(channel: &'static str, code: Option<&str>) -> Error {
-    Error::NotificationFailed { channel, problem: code.unwrap_or("no answer").to_owned() }
 }
 
 fn deployment_of(event: &NotifyEvent) -> Result<Deployment, Error> {

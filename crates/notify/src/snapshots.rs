@@ -22,11 +22,10 @@ pub struct SnapshotsEvent {
 /// Tells what came of the run, and hands it on.
 pub async fn tell_of_snapshots(notifier: &Notifier, event: SnapshotsEvent) -> Result<RunSummary, Error> {
     let SnapshotsEvent { snapshots: summary } = event;
-    if summary.is_worth_telling() {
-        notifier.write(&format!("Snapshots: {}", summary.outcome), &letter(&summary)).await?;
-    }
     let json = serde_json::to_string(&summary).map_err(Error::Result)?;
-    notifier.put(SNAPSHOTS_EVENT_TYPE, &json).await?;
+    let letter = summary.is_worth_telling().then(|| (format!("Snapshots: {}", summary.outcome), letter(&summary)));
+    let letter = letter.as_ref().map(|(subject, text)| (subject.as_str(), text.as_str()));
+    notifier.tell_with(letter, SNAPSHOTS_EVENT_TYPE, &json).await?;
     Ok(summary)
 }
 
