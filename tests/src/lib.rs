@@ -10,4 +10,5 @@ pub mod permissions;
 pub mod samples;
 pub mod scenario;
 pub mod snapshot_scenarios;
+pub mod upload_scenarios;
 pub mod world;

@@ -14,7 +14,7 @@ use aws_sdk_kinesisanalyticsv2::config::{Credentials, SharedCredentialsProvider}
 use bytes::Bytes;
 use clock::Clock;
 use emulator::simulated::{Behaviour, SimulatedDataPlane};
-use emulator::step_functions::ExecutionEnd;
+use emulator::step_functions::{Execution, ExecutionEnd, ExecutionStatus, LedgerError};
 use emulator::{Emulator, EmulatorConfig, InProcessHttp, Timings};
 use handler::{Environment, Error, invoke};
 use jiff::{SignedDuration, Timestamp};
@@ -340,7 +340,24 @@ impl World {
         planned: &Planned,
         stop: impl Future<Output = Stop> + Send,
     ) -> Result<(ExecutionTrace, ExecutionResult), String> {
+        let entry = self.emulator.executions().started(MACHINE, name, &input.to_string());
+        self.run(&entry.map_err(|error| error.to_string())?, planned, stop).await
+    }
+
+    /// Runs an execution that has been started: one that is in the ledger. `stop` is to come where the ledger is told that
+    /// it was stopped.
+    ///
+    /// # Errors
+    /// When the engine does not take the execution, as Step Functions would not.
+    pub async fn run(
+        &self,
+        entry: &Execution,
+        planned: &Planned,
+        stop: impl Future<Output = Stop> + Send,
+    ) -> Result<(ExecutionTrace, ExecutionResult), String> {
+        let input: Value = serde_json::from_str(&entry.input).map_err(|error| error.to_string())?;
         let texts = Texts::default();
+        let name = entry.name.as_str();
         let principal = name.to_owned();
         let observer = Arc::new(Onlookers { texts: texts.clone(), stage: Arc::clone(&self.stage) });
         let functions = self.stage.functions(self, &principal);
@@ -349,15 +366,13 @@ impl World {
         let started_at = self.clock.now();
         let published_before = self.emulator.sinks().published().len();
         let execution = ExecutionInput { name: name.to_owned(), input: input.clone() };
-        let ledger = self.emulator.executions();
-        let entry = ledger.started(MACHINE, name, &input.to_string()).map_err(|error| error.to_string())?;
         let mut result = engine.run_until(&self.machine, execution, stop).await.map_err(|error| error.to_string())?;
-        ledger.ended(&entry.arn, end_of(&result)).map_err(|error| error.to_string())?;
+        self.enter_end(&entry.arn, &result)?;
         if let (Some(seconds), Some(redrive)) = (planned.redrive_after_seconds, result.redrive.take()) {
             self.clock.sleep(Duration::from_secs(seconds)).await;
-            ledger.redriven(&entry.arn).map_err(|error| error.to_string())?;
+            self.emulator.executions().redriven(&entry.arn).map_err(|error| error.to_string())?;
             result = engine.redrive(&self.machine, redrive).await.map_err(|error| error.to_string())?;
-            ledger.ended(&entry.arn, end_of(&result)).map_err(|error| error.to_string())?;
+            self.enter_end(&entry.arn, &result)?;
         }
         let mut texts = texts.take();
         let published = self.emulator.sinks().published();
@@ -378,6 +393,14 @@ impl World {
             was_aborted: result.status == asl::Status::Aborted,
         };
         Ok((trace, result))
+    }
+
+    /// Enters the end of an execution into the ledger, unless that is where it was stopped.
+    fn enter_end(&self, arn: &str, result: &ExecutionResult) -> Result<(), String> {
+        match self.emulator.executions().ended(arn, end_of(result)) {
+            Err(LedgerError::Ended(ExecutionStatus::Aborted)) if result.status == asl::Status::Aborted => Ok(()),
+            entered => entered.map(drop).map_err(|error| error.to_string()),
+        }
     }
 }
 
