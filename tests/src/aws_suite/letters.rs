@@ -78,7 +78,7 @@ impl Letters {
         Ok(self.lock().events.iter().filter(is_about).cloned().collect())
     }
 
-    /// S3's event of the upload of an object, as `EventBridge` delivered it; with this version, if one is named.
+    /// S3's event of the upload of an object, as `EventBridge` delivered it; of several the newest.
     ///
     /// # Errors
     /// When SQS refuses.
