@@ -663,3 +663,22 @@ async fn a_bus_that_takes_nothing_does_not_make_people_read_it_twice() {
         assert_eq!((story.subjects(), story.events.len()), (vec!["orders: RolledBack"], 0), "{effect:?}");
     }
 }
+
+/// Issue 4, "Bad input": the service's AccessDenied surfaces with the action and the resource.
+#[tokio::test(start_paused = true)]
+async fn a_permission_that_the_deployment_lacks_is_named_with_its_resource() {
+    let cases = [
+        ("dynamodb:GetItem", "dynamodb:GetItem on resource: ", "table/turns"),
+        ("DescribeApplication", "kinesisanalytics:DescribeApplication on resource: ", "application/orders"),
+        ("UpdateApplication", "kinesisanalytics:UpdateApplication on resource: ", "application/orders"),
+    ];
+    for (operation, action, resource) in cases {
+        let account = account().await;
+        let event = account.upload(KEY, &healthy());
+        let execution = account.deliver(&event).await.reply().unwrap()["execution"].as_str().unwrap().to_owned();
+        account.world.emulator.inject(Fault::new(operation, Effect::AccessDenied).by(&execution));
+        let story = account.story().await.unwrap();
+        let text = &story.letters[0].text;
+        assert!(text.contains(action) && text.contains(resource), "{operation}: {text}");
+    }
+}

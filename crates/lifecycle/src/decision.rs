@@ -140,7 +140,7 @@ fn has_moved_on(application: &Application, verdict: &Verdict) -> bool {
 
 fn step_failed(deployment: &Deployment) -> Option<Reason> {
     let error = deployment.error.as_ref()?;
-    Some(Reason::StepFailed { state: error.state.clone(), error: error.error.clone() })
+    Some(error.clone().into())
 }
 
 /// What to do where the service answers the operation's failure by a rollback of its own, which makes a new version.

@@ -167,6 +167,25 @@ pub struct StepError {
     pub state: String,
     /// Name of the error.
     pub error: String,
+    /// What the Lambda returned, as Step Functions keeps it: JSON with an `errorMessage`. Only where a person has to know
+    /// what was said, which is where a permission is missing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<String>,
+}
+
+impl StepError {
+    /// What the Lambda said.
+    fn message(&self) -> Option<String> {
+        let cause: Value = serde_json::from_str(self.cause.as_deref()?).ok()?;
+        Some(one_line(cause.get("errorMessage")?.as_str()?))
+    }
+}
+
+impl From<StepError> for Reason {
+    fn from(error: StepError) -> Self {
+        let why = error.message();
+        Self::StepFailed { state: error.state, error: error.error, why }
+    }
 }
 
 /// Where the state machine goes on. The words are matched by the Choice states of `statemachine/deploy.asl.json`.

@@ -99,7 +99,12 @@ pub enum Reason {
     /// A piece of evidence could not be read.
     EvidenceUnreadable { what: String, why: String },
     /// A step of the state machine failed.
-    StepFailed { state: String, error: String },
+    StepFailed {
+        state: String,
+        error: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        why: Option<String>,
+    },
     /// Evidence could not be read for too long.
     UnreadableTooLong { seconds: i64 },
     /// A status word that this code does not know.
@@ -204,7 +209,10 @@ impl std::fmt::Display for Reason {
                 )
             }
             Self::EvidenceUnreadable { what, why } => write!(f, "{what} could not be read: {why}"),
-            Self::StepFailed { state, error } => write!(f, "the step {state} failed with {error}"),
+            Self::StepFailed { state, error, why: Some(why) } => {
+                write!(f, "the step {state} failed with {error}: {why}")
+            }
+            Self::StepFailed { state, error, why: None } => write!(f, "the step {state} failed with {error}"),
             Self::UnreadableTooLong { seconds } => write!(f, "nothing conclusive could be read for {seconds} s"),
             Self::UnknownStatus { what, status } => write!(f, "{what} has the unknown status {status}"),
             Self::NoJob => f.write_str("Flink shows no job"),

@@ -509,7 +509,8 @@ impl Walk {
                         && !self.is_lucky()
                         && self.random.u8(..6) == 0;
                     if fails {
-                        self.deployment.error = Some(StepError { state, error: "Sandbox.Timedout".into() });
+                        self.deployment.error =
+                            Some(StepError { state, error: "Sandbox.Timedout".into(), cause: None });
                         definition["Catch"][0]["Next"].as_str().unwrap().to_owned()
                     } else {
                         self.step(&state);

@@ -152,7 +152,7 @@ fn deployment_of(event: &NotifyEvent) -> Result<Deployment, Error> {
 /// The report of a deployment that a failed step has cut short.
 fn cut_short(deployment: &mut Deployment, now: Timestamp) -> Report {
     let error = deployment.error.take();
-    let because = error.map(|StepError { state, error }| Reason::StepFailed { state, error });
+    let because = error.map(Reason::from);
     Report::of(deployment, Outcome::NeedsAttention, because.into_iter().collect(), now)
 }
 

@@ -461,7 +461,7 @@ fn the_deadline_ends_whatever_is_going_on() {
 
 #[test]
 fn a_step_that_failed_is_tried_again() {
-    let error = || Some(StepError { state: "X".into(), error: "Sandbox.Timedout".into() });
+    let error = || Some(StepError { state: "X".into(), error: "Sandbox.Timedout".into(), cause: None });
     let looked = |job: bool| {
         let mut deployment = if job { healthy(&json!({}), 0, 60) } else { updating(&json!({}), "RUNNING") };
         deployment.error = error();

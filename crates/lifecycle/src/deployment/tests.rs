@@ -161,7 +161,7 @@ fn largest() -> Deployment {
     for number in 0..1_000 {
         deployment.note(at(number), format!("{number}{}", "e".repeat(1_000)));
     }
-    deployment.error = Some(StepError { state: "RollBack".into(), error: "Sandbox.Timedout".into() });
+    deployment.error = Some(StepError { state: "RollBack".into(), error: "Sandbox.Timedout".into(), cause: None });
     deployment.unreadable_since = Some(at(5));
     let unknown = Reason::UnknownStatus { what: "the job".into(), status: "DREAMING".into() };
     let failed = Reason::OperationFailed { operation: "UpdateApplication".into(), error: Some("x".repeat(512)) };
@@ -180,6 +180,21 @@ fn the_document_survives_its_journey_and_fits_the_state_machine() {
 }
 
 #[test]
+fn what_a_step_said_that_may_not_do_something_is_told() {
+    let said = |cause: Option<&str>| {
+        let error =
+            StepError { state: "Prepare".into(), error: "AccessDenied".into(), cause: cause.map(str::to_owned) };
+        Reason::from(error).to_string()
+    };
+    let cause = r#"{"errorType": "AccessDenied", "errorMessage": "not authorized\nto perform: X on resource: Y"}"#;
+    let named = "the step Prepare failed with AccessDenied";
+    assert_eq!(said(Some(cause)), format!("{named}: not authorized to perform: X on resource: Y"));
+    for other in [None, Some("no JSON"), Some(r#"{"errorMessage": 7}"#), Some(r#"{"errorMessage": "cut of"#)] {
+        assert_eq!(said(other), named);
+    }
+}
+
+#[test]
 fn the_document_has_the_members_that_the_state_machine_reads() {
     let document = serde_json::to_value(largest()).unwrap();
     for pointer in ["/next", "/waitSeconds", "/deadline", "/startedAt", "/report/success", "/report/outcome"] {
@@ -189,7 +204,7 @@ fn the_document_has_the_members_that_the_state_machine_reads() {
     let mut caught = document;
     caught["error"] = json!({ "state": "Restore", "error": "States.Timeout" });
     let read: Deployment = serde_json::from_value(caught).unwrap();
-    assert_eq!(read.error, Some(StepError { state: "Restore".into(), error: "States.Timeout".into() }));
+    assert_eq!(read.error, Some(StepError { state: "Restore".into(), error: "States.Timeout".into(), cause: None }));
 }
 
 #[test]

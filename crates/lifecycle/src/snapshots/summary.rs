@@ -10,6 +10,7 @@ use super::request::{Plan, SnapshotRequest, words_each};
 use super::run::SnapshotOutcome;
 use crate::deployment::StepError;
 use crate::refusal::Refusal;
+use crate::verdict::Reason;
 
 /// Things wrong with a request that a summary tells.
 const MOST_REFUSALS: usize = 20;
@@ -161,8 +162,8 @@ impl std::fmt::Display for RunSummary {
                 formatter.write_str("The request for snapshots is refused, and nothing was touched.")?;
                 self.refusals.iter().try_for_each(|refusal| write!(formatter, " {refusal}."))
             }
-            (RunOutcome::NeedsAttention, Some(StepError { state, error })) => {
-                write!(formatter, "No snapshot was taken: the step {state} failed with {error}.")
+            (RunOutcome::NeedsAttention, Some(error)) => {
+                write!(formatter, "No snapshot was taken: {}.", Reason::from(error.clone()))
             }
             (RunOutcome::NeedsAttention | RunOutcome::SnapshotsTaken | RunOutcome::SnapshotsFailed, _) => {
                 let count = |outcome| self.count(outcome);
