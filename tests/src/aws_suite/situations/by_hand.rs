@@ -24,7 +24,7 @@ pub(super) fn situations() -> Vec<Situation> {
         },
         Situation {
             name: "missing-permission",
-            about: "IAM denies an action: a person is asked, told of the step and the error, and there is no storm of retries.",
+            about: "IAM denies an action: a person is asked, told of the action and its resource, and there is no storm of retries.",
             play: |scene| Box::pin(missing_permission(scene)),
         },
         Situation {
@@ -73,8 +73,8 @@ async fn missing_permission(scene: &Scene<'_>) -> Result<String, String> {
     let execution = scene.start("missing-permission", &scene.input("denied")).await?;
     let ended = scene.ends_as(&execution, Outcome::NeedsAttention).await?;
     let told = ended.described["cause"].as_str().unwrap_or_default();
-    if !(told.contains("SubmitUpdate") && told.contains("AccessDenied")) {
-        return Err(format!("the cause names neither the step nor the error: {told}"));
+    if !told.contains("kinesisanalytics:UpdateApplication on resource: arn:") {
+        return Err(format!("the cause does not name the action and the resource: {told}"));
     }
     let tries = scene.path(&execution).await?.iter().filter(|state| *state == "SubmitUpdate").count();
     if tries > MOST_TRIES {
