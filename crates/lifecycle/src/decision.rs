@@ -35,8 +35,15 @@ pub fn wanted(deployment: &Deployment) -> Wanted {
     let is_putting_back = matches!(deployment.rung, Rung::ForceStop | Rung::PutBack);
     Wanted {
         metrics: judgement == Some(Judgement::Healthy) && is_baking && !deployment.has_done_nothing(),
-        snapshots: is_putting_back || judgement == Some(Judgement::Failing),
+        snapshots: is_putting_back || judgement == Some(Judgement::Failing) || starts_from_latest(deployment),
     }
+}
+
+/// Whether the request's own start comes next, from the latest snapshot: where there is none, the service would start the
+/// job without state.
+fn starts_from_latest(deployment: &Deployment) -> bool {
+    let is_before_start = matches!(deployment.rung, Rung::Stop | Rung::Update) && deployment.job.is_none();
+    is_before_start && deployment.start && deployment.restore.restore_type == RestoreType::Latest
 }
 
 /// What to do next, and why.
@@ -258,6 +265,18 @@ fn accept_stopped(
 ) -> Decision {
     if !application.status.is_stopped() {
         return Decision::HoldHere(vec![Reason::ApplicationAtWork { status: application.status.clone() }]);
+    }
+    if starts_from_latest(deployment) {
+        match evidence.snapshots.as_ref() {
+            Some(Err(unreadable)) => return Decision::HoldHere(vec![unreadable.clone().into()]),
+            None => return Decision::HoldHere(vec![not_read("the snapshots")]),
+            Some(Ok(snapshots)) if !snapshots.iter().any(|it| it.status == SnapshotStatus::Ready) => {
+                // A person has stopped it by force before our stop, or has deleted the snapshots since they were seen.
+                let because = [vec![Reason::NoSnapshot { version: deployment.version }], reasons].concat();
+                return Decision::Finish(Outcome::NeedsAttention, because);
+            }
+            Some(Ok(_)) => {}
+        }
     }
     match deployment.rung {
         Rung::Stop if deployment.is_update_due => Decision::Take(Rung::Update, reasons),

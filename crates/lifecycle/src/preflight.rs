@@ -62,7 +62,9 @@ pub fn prepare(deployment: &mut Deployment, request: &Request, look: &PreflightL
     if !refusals.is_empty() {
         return refuse(deployment, refusals);
     }
-    if deployment.version != 0 && application.version > deployment.version {
+    // A version by which the change before is being rolled back is no newer change, whoever rolls it back.
+    let is_rolled_back = application.status == ApplicationStatus::RollingBack;
+    if deployment.version != 0 && application.version > deployment.version && !is_rolled_back {
         // While this one waited, another change has been made: it is the newer one.
         let because = vec![Reason::VersionChanged { expected: deployment.version, found: application.version }];
         deployment.report = Some(Report::of(deployment, Outcome::Superseded, because, now));

@@ -148,6 +148,12 @@ fn disturbed() -> Vec<Scenario> {
         Scenario::new("somebody-updates-before-the-stop", "Somebody changes the application before it is stopped.")
             .when(25, somebody_updates())
             .deploy(change(restart(), Superseded, &[]).crashing("force-stop", 1, CrashKind::HangsBefore)),
+        Scenario::new(
+            "somebody-forces-a-stop-before-the-restart",
+            "Somebody stops the application by force before the restart has its snapshot: it would begin without state.",
+        )
+        .when(25, super::by_hand("StopApplication", json!({ "Force": true })))
+        .deploy(change(restart(), NeedsAttention, &[]).crashing("force-stop", 1, CrashKind::HangsBefore)),
         Scenario::new("stop-answer-lost", "The answer to the stop is lost: it is stopped once.")
             .when(0, lost("StopApplication", 1, Loss::ConnectionReset))
             .deploy(change(restart(), Deployed, &["StopApplication (answer lost)", START])),

@@ -12,6 +12,7 @@ use super::{
     ROLLBACK, UPDATE, UPDATE_REFUSED, bad, by_hand, code, crash_loop, error, fault, good, lost, somebody_updates,
 };
 use crate::scenario::{CrashKind, Happening, Planned, Scenario};
+use crate::world::App;
 
 /// A healthy change that somebody takes over after it was made.
 fn superseded() -> Planned {
@@ -201,6 +202,17 @@ fn other_deployments() -> Vec<Scenario> {
         .deploy(good())
         .deploy(Planned { abort_after_seconds: Some(60), outcome: None, calls: Vec::new(), ..good() }.at(20))
         .deploy(good().at(40)),
+        Scenario::new(
+            "aborted-and-rolled-back-by-the-service",
+            "An execution is aborted in an update that fails: the next one outlasts the service's rollback of it.",
+        )
+        .of(App { system_rollback: true, ..App::default() })
+        .deploy(Planned {
+            abort_after_seconds: Some(20),
+            outcome: None,
+            ..super::main_throws(NeedsAttention, &[UPDATE])
+        })
+        .deploy(good().at(30)),
         Scenario::new("turn-never-comes", "A deployment waits for its turn no longer than its policy says.")
             .deploy(good())
             .deploy(

@@ -606,6 +606,9 @@ fn only_what_the_decision_needs_is_read() {
         (Some(Judgement::Healthy), updating(&json!({}), "READY"), (false, false)),
         (Some(Judgement::Healthy), climbed(&json!({}), &[Rung::ForceStop]), (false, true)),
         (Some(Judgement::Healthy), climbed(&json!({}), &[Rung::PutBack]), (false, true)),
+        (Some(Judgement::Healthy), updating(&json!({ "start": true }), "READY"), (false, true)),
+        (Some(Judgement::Healthy), stopping(&json!({ "stop": "graceful", "start": true }), &[]), (false, true)),
+        (Some(Judgement::Healthy), stopping(&json!({ "stop": "graceful" }), &[]), (false, false)),
     ];
     for (judgement, deployment, expected) in table {
         assert_eq!(with(judgement, deployment.clone()), expected, "{judgement:?} {:?}", deployment.rung);
@@ -654,6 +657,33 @@ fn after_a_stop_comes_what_was_asked_for() {
     let mut updated = stopping(&json!({ "stop": "graceful" }), &[Rung::Update]);
     updated.conclude(Verdict::healthy(Reason::JobFinished), at(60));
     assert_eq!(goes_on(&decided(updated, &evidence(7, "READY"), 60)), "end Deployed: jobFinished");
+}
+
+#[test]
+fn what_was_stopped_is_not_started_without_its_state() {
+    let skip = json!({ "type": "SKIP_RESTORE_FROM_SNAPSHOT" });
+    let restart = json!({ "stop": "graceful", "update": {}, "start": true });
+    let change = json!({ "stop": "force", "start": true });
+    let given_up = json!({ "stop": "force", "start": true, "restore": skip });
+    let none = || Some(Ok(Vec::new()));
+    let of_any_version = Some(Ok(vec![snapshot("older", "READY", 3, -60)]));
+    let lost = "end NeedsAttention: noSnapshot jobFinished";
+    let table = [
+        (&restart, &[][..], none(), lost),
+        (&change, &[], none(), lost),
+        (&change, &[Rung::Update], none(), lost),
+        (&restart, &[], Some(Ok(vec![snapshot("creating", "CREATING", 7, 0)])), lost),
+        (&restart, &[], of_any_version, "Submit 0"),
+        (&restart, &[], Some(unreadable()), "Bake 30"),
+        (&restart, &[], None, "Bake 30"),
+        (&given_up, &[], none(), "Submit 0"),
+    ];
+    for (fields, rungs, snapshots, expected) in table {
+        let mut deployment = stopping(fields, rungs);
+        deployment.conclude(Verdict::healthy(Reason::JobFinished), at(60));
+        let evidence = Evidence { snapshots, ..evidence(7, "READY") };
+        assert_eq!(goes_on(&decided(deployment, &evidence, 60)), expected, "{fields} {rungs:?}");
+    }
 }
 
 #[test]

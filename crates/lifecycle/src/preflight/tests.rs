@@ -185,6 +185,20 @@ fn what_is_in_effect_already_is_no_change() {
 }
 
 #[test]
+fn a_rollback_of_the_change_before_is_waited_for() {
+    let request = request(&json!({}));
+    let mut deployment = Deployment::new(&request, "run-1", at(0));
+    prepare(&mut deployment, &request, &look("UPDATING"), at(0));
+    for (status, expected) in [("ROLLING_BACK", "WaitToPrepare 30"), ("RUNNING", "Submit 0")] {
+        let mut rolled_back = look(status);
+        rolled_back.application.as_mut().unwrap().version = 8;
+        prepare(&mut deployment, &request, &rolled_back, at(30));
+        assert_eq!(goes_on(&deployment), expected);
+    }
+    assert_eq!(deployment.baseline.map(|baseline| baseline.version), Some(8));
+}
+
+#[test]
 fn a_newer_change_made_while_this_one_waited_wins() {
     let request = request(&json!({}));
     let mut deployment = Deployment::new(&request, "run-1", at(0));
