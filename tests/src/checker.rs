@@ -40,8 +40,10 @@
 //!    SNS and `EventBridge`, plainly or escaped as JSON once or twice. *Unseen:* other encodings; values under four
 //!    characters.
 //! 9. **One at a time, the newest wins.** From its first act to its end an execution is alone: no other acts. Once a
-//!    newer execution has updated, an older one does not act. *Unseen:* a start or stop may have been sent in
-//!    rule 1's window and is judged by what was known at its look.
+//!    newer upload has updated, an older one does not act; changes by hand queue, and may act in any order. A redriven
+//!    execution does not ask for its turn again, which may be another's by then: from its redrive on rule 1 alone holds
+//!    between the two. *Unseen:* a start or stop may have been sent in rule 1's window and is judged by what was known
+//!    at its look; who was the first to ask for a turn.
 
 mod history;
 #[cfg(test)]
@@ -83,6 +85,8 @@ pub struct ExecutionTrace {
     pub texts: Vec<String>,
     /// Whether it was stopped from outside.
     pub was_aborted: bool,
+    /// From its first end to its redrive, if it was redriven: it did not run then.
+    pub pause: Option<(Timestamp, Timestamp)>,
 }
 
 /// All that is to be judged together.
@@ -133,7 +137,7 @@ const ASSERTIONS: [(u8, Assertion); 24] = [
     (8, no_secret_is_told),
     (9, acts_do_not_interleave),
     (9, nobody_acts_out_of_turn),
-    (9, older_does_not_act_after_newer),
+    (9, older_upload_is_not_made_after_a_newer),
 ];
 
 /// Judges the executions. Nothing comes back if they kept every rule.
@@ -906,12 +910,19 @@ fn words_before(text: &str, position: usize) -> String {
 
 // ---- rule 9: one at a time
 
+/// What an execution did while it kept its turn. A redriven one goes on without asking for it: from its redrive on it may
+/// meet another in its turn, and rule 1 alone says what the two may do.
+fn acts_in_its_turn<'a>(history: History<'a>, execution: &'a ExecutionTrace) -> impl Iterator<Item = Placed<'a>> {
+    let redriven_at = execution.pause.map_or(Timestamp::MAX, |(_, redriven_at)| redriven_at);
+    acts_of(history, execution).filter(move |act| act.at < redriven_at)
+}
+
 fn acts_do_not_interleave(case: &Case<'_>) -> Vec<String> {
     let mut broken = Vec::new();
     for other in &case.others {
-        let foreign: Vec<_> = acts_of(case.history, other).map(|act| act.index).collect();
-        for act in &case.acts {
-            let known = horizon(case, act);
+        let foreign: Vec<_> = acts_in_its_turn(case.history, other).map(|act| act.index).collect();
+        for act in acts_in_its_turn(case.history, case.execution) {
+            let known = horizon(case, &act);
             let is_between =
                 |index: &usize| *index < known && case.acts.first().is_some_and(|first| first.index < *index);
             if foreign.iter().any(is_between) {
@@ -926,21 +937,37 @@ fn acts_do_not_interleave(case: &Case<'_>) -> Vec<String> {
 fn nobody_acts_out_of_turn(case: &Case<'_>) -> Vec<String> {
     let mut broken = Vec::new();
     for other in &case.others {
-        let Some(first) = acts_of(case.history, other).next() else { continue };
-        for act in case.acts.iter().filter(|act| act.index > first.index && act.at < other.ended_at) {
+        let Some(first) = acts_in_its_turn(case.history, other).next() else { continue };
+        let end = other.pause.map_or(other.ended_at, |(ended_at, _)| ended_at);
+        let own = acts_in_its_turn(case.history, case.execution);
+        for act in own.filter(|act| act.index > first.index && act.at < end) {
             broken.push(format!("{} was made in the turn of {}", act.told(), other.name));
         }
     }
     broken
 }
 
-fn older_does_not_act_after_newer(case: &Case<'_>) -> Vec<String> {
+fn older_upload_is_not_made_after_a_newer(case: &Case<'_>) -> Vec<String> {
     let mut broken = Vec::new();
-    for newer in case.others.iter().filter(|other| other.started_at > case.execution.started_at) {
-        let Some(update) = acts_of(case.history, newer).find(|act| act.is(UPDATE)) else { continue };
-        for act in case.acts.iter().filter(|act| horizon(case, act) > update.index) {
-            broken.push(format!("{} was made after the update of {}, which is newer", act.told(), newer.name));
+    for newer in case.others.iter().filter(|other| is_newer_upload(&other.input, &case.execution.input)) {
+        let Some(update) = acts_in_its_turn(case.history, newer).find(|act| act.is(UPDATE)) else { continue };
+        let own = acts_in_its_turn(case.history, case.execution);
+        for act in own.filter(|act| horizon(case, act) > update.index) {
+            broken.push(format!("{} was made after the update of {}, a newer upload", act.told(), newer.name));
         }
     }
     broken
+}
+
+/// Whether both inputs are of uploads and the first is the newer: of one object by its sequencer, a fraction in
+/// hexadecimal digits; else by the time.
+fn is_newer_upload(newer: &Value, older: &Value) -> bool {
+    let (Some(newer), Some(older)) = (newer.get("upload"), older.get("upload")) else { return false };
+    let text = |upload: &Value, field: &str| upload.get(field).and_then(Value::as_str).map(str::to_ascii_uppercase);
+    if ["bucket", "key"].iter().any(|field| newer.get(field) != older.get(field)) {
+        let time = |upload| text(upload, "at").and_then(|at| at.parse::<Timestamp>().ok());
+        return time(newer) > time(older);
+    }
+    let fraction = |upload| format!("{:0<64}", text(upload, "sequencer").unwrap_or_default());
+    fraction(newer) > fraction(older)
 }

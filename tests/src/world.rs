@@ -368,8 +368,11 @@ impl World {
         let execution = ExecutionInput { name: name.to_owned(), input: input.clone() };
         let mut result = engine.run_until(&self.machine, execution, stop).await.map_err(|error| error.to_string())?;
         self.enter_end(&entry.arn, &result)?;
+        let mut pause = None;
         if let (Some(seconds), Some(redrive)) = (planned.redrive_after_seconds, result.redrive.take()) {
+            let ended_at = self.clock.now();
             self.clock.sleep(Duration::from_secs(seconds)).await;
+            pause = Some((ended_at, self.clock.now()));
             self.emulator.executions().redriven(&entry.arn).map_err(|error| error.to_string())?;
             result = engine.redrive(&self.machine, redrive).await.map_err(|error| error.to_string())?;
             self.enter_end(&entry.arn, &result)?;
@@ -391,6 +394,7 @@ impl World {
             output: result.output.clone(),
             texts,
             was_aborted: result.status == asl::Status::Aborted,
+            pause,
         };
         Ok((trace, result))
     }

@@ -283,6 +283,7 @@ impl<'a> Scene<'a> {
             output: report.filter(|_| is_success),
             texts,
             was_aborted: false,
+            pause: None,
         })
     }
 

@@ -60,6 +60,7 @@ fn trace(name: &str, started_at: i64) -> ExecutionTrace {
         output: Some(json!({ "outcome": "Deployed" })),
         texts: vec!["{\"application\":\"orders\"}".to_owned()],
         was_aborted: false,
+        pause: None,
     }
 }
 
@@ -1026,13 +1027,64 @@ fn rule_9_nobody_acts_out_of_turn() {
     assert_eq!(two(3), only(9));
 }
 
-#[test]
-fn rule_9_the_older_does_not_act_after_the_newer() {
+/// Two executions, of which the one that is listed first acts last.
+fn newer_then_older(older: &Value, newer: &Value) -> Story {
     let mut story = Story::running().by(trace("older", 0));
     story.executions.push(trace("newer", 1));
+    for (execution, upload) in story.executions.iter_mut().zip([older, newer]) {
+        if !upload.is_null() {
+            execution.input["upload"] = upload.clone();
+        }
+    }
     story.update("newer", "newer code", "auto-1");
     story.look_inside("newer");
+    story.executions[1].ended_at = at(story.seconds);
     conclude(story.execution(), Outcome::NeedsAttention);
+    story
+}
+
+fn upload(key: &str, sequencer: &str, second: i64) -> Value {
+    json!({ "bucket": "code", "key": key, "versionId": "1", "sequencer": sequencer, "at": at(second) })
+}
+
+#[test]
+fn rule_9_an_older_upload_is_not_made_after_a_newer() {
     let acts = |story: &mut Story| story.update("older", "older code", "auto-2");
-    assert_eq!(caught(story, acts), only(9));
+    for (older, newer) in [
+        (upload("orders.jar", "0F", 9), upload("orders.jar", "1", 1)),
+        (upload("orders.jar", "0f", 9), upload("orders.jar", "0F01", 1)),
+        (upload("orders-1.jar", "1", 1), upload("orders-2.jar", "0F", 9)),
+    ] {
+        assert_eq!(caught(newer_then_older(&older, &newer), acts), only(9), "{older} {newer}");
+    }
+    for (older, newer) in [
+        (Value::Null, Value::Null),
+        (upload("orders.jar", "1", 1), Value::Null),
+        (upload("orders.jar", "10", 1), upload("orders.jar", "1", 9)),
+        (upload("orders-1.jar", "1", 9), upload("orders-2.jar", "2", 1)),
+    ] {
+        let mut story = newer_then_older(&older, &newer);
+        acts(&mut story);
+        assert_eq!(story.broken(), BTreeSet::new(), "{older} {newer}");
+    }
+}
+
+/// An execution that ended, and acts once more in the turn of another: as one that was redriven, or never ended.
+#[test]
+fn rule_9_a_redriven_execution_does_not_ask_for_its_turn() {
+    let broken = |is_redriven: bool| {
+        let mut story = deployed();
+        let ended_at = story.seconds;
+        story.executions.push(trace("newer", ended_at));
+        story.force_stop("newer");
+        conclude(&mut story.executions[1], Outcome::NeedsAttention);
+        if is_redriven {
+            story.execution().pause = Some((at(ended_at), at(story.seconds + 1)));
+        }
+        conclude(story.execution(), Outcome::NeedsAttention);
+        story.start("deploy", "auto-1", 1);
+        story.broken()
+    };
+    assert_eq!(broken(false), only(9));
+    assert_eq!(broken(true), BTreeSet::new());
 }
