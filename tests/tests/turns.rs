@@ -26,6 +26,8 @@ use serde_json::{Value, json};
 
 /// As many as fit most of a minute of a debug build.
 const SEEDS: u64 = 100;
+/// Seeds beyond those that have found something once.
+const ONCE_BROKEN: [u64; 1] = [1_189];
 /// Nothing that was asked for goes on longer: a turn's time-out, a deadline and its slack, and a redrive of both.
 const LONGEST_STORM: Duration = Duration::from_hours(48);
 /// Executions begin within this time.
@@ -579,7 +581,7 @@ impl Aftermath {
 #[test]
 fn whatever_is_asked_for_at_once_the_rules_hold_and_everybody_ends() {
     let mut outcomes = BTreeSet::new();
-    for seed in 0..SEEDS {
+    for seed in (0..SEEDS).chain(ONCE_BROKEN) {
         let aftermath = Storm::new(seed).run();
         let mistakes = aftermath.mistakes();
         assert!(mistakes.is_empty(), "seed {seed}:\n  {}\n{}", mistakes.join("\n  "), aftermath.story());

@@ -120,6 +120,9 @@ pub struct JobWatch {
     /// The beginning of the quiet time: no restart since.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub quiet_since: Option<Timestamp>,
+    /// Since when the application stands still, although its operation has started the job.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stopped_since: Option<Timestamp>,
     /// Whether the job came to its end.
     pub is_finished: bool,
 }
@@ -140,6 +143,7 @@ impl JobWatch {
             good_looks: 0,
             healthy_at: None,
             quiet_since: None,
+            stopped_since: None,
             is_finished: false,
         }
     }

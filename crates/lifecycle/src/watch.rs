@@ -25,6 +25,8 @@ const LONGEST_LOOK_SECONDS: u32 = 60;
 const CHECKPOINT_LOOK_SECONDS: u32 = 30;
 /// How far the clocks of Flink and of Step Functions may be apart without a job being taken for an older one.
 const CLOCKS_APART_SECONDS: i64 = 60;
+/// How long an application that was to run has to stand still until its job counts as having come to its end.
+const STANDS_STILL_SECONDS: i64 = 60;
 /// Good looks in a row that a healthy job has had, at least.
 const GOOD_LOOKS: u32 = 2;
 
@@ -206,8 +208,9 @@ fn job_verdict(deployment: &Deployment, watch: &mut JobWatch, look: &JobLook, no
         return Verdict::inconclusive(reason);
     }
     if application.status.is_stopped() {
-        return stopped_verdict(deployment, watch, &application.status, look.newest_operation.as_ref());
+        return stopped_verdict(deployment, watch, &application.status, look.newest_operation.as_ref(), now);
     }
+    watch.stopped_since = None;
     if application.status != ApplicationStatus::Running {
         watch.fall_out_of_health(now);
         if let ApplicationStatus::Unknown(status) = &application.status {
@@ -370,6 +373,7 @@ fn stopped_verdict(
     watch: &mut JobWatch,
     status: &ApplicationStatus,
     newest_operation: Option<&Observed<Option<OperationSummary>>>,
+    now: Timestamp,
 ) -> Verdict {
     let ours = deployment.began.as_ref().and_then(|began| began.operation_id.as_deref());
     match newest_operation {
@@ -391,6 +395,10 @@ fn stopped_verdict(
                 Some(verdict) if verdict.is == Judgement::Failing => {
                     let unexpected = Reason::ApplicationUnexpected { status: status.clone() };
                     Verdict { is: Judgement::Failing, reasons: [vec![unexpected], verdict.reasons.clone()].concat() }
+                }
+                // A look may tell of the time before the start: only one that stands still for a while has been run.
+                _ if seconds_between(*watch.stopped_since.get_or_insert(now), now) < STANDS_STILL_SECONDS => {
+                    Verdict::progressing(Reason::ApplicationAtWork { status: status.clone() })
                 }
                 _ => {
                     watch.is_finished = true;

@@ -458,11 +458,26 @@ fn a_stopped_application_is_told_by_its_newest_operation() {
     for (newest_operation, verdict) in table {
         for status in ["READY", "ROLLED_BACK"] {
             let look = JobLook { newest_operation: newest_operation.clone(), ..status_look(status) };
-            let deployment = after_look(watched(&json!({})), &look, 10);
+            let mut deployment = after_look(watched(&json!({})), &look, 10);
+            if verdict == "Healthy: jobFinished" {
+                // It may have been a look at the time before the start.
+                for now in [10, 69] {
+                    deployment = after_look(deployment, &look, now);
+                    assert_eq!(judged(&deployment), "Progressing: applicationAtWork");
+                    assert_eq!(goes_on(&deployment), "WaitForSubtasks 15");
+                }
+                deployment = after_look(deployment, &look, 70);
+            }
             assert_eq!((judged(&deployment).as_str(), goes_on(&deployment).as_str()), (verdict, "Decide 0"));
             assert_eq!(watch(&deployment).is_finished, verdict == "Healthy: jobFinished", "{look:?}");
         }
     }
+    let started =
+        JobLook { newest_operation: Some(Ok(Some(newest("StartApplication", "SUCCESSFUL")))), ..status_look("READY") };
+    let deployment = after_look(watched(&json!({})), &started, 10);
+    let deployment = after_look(deployment, &running_look(job(0)), 40);
+    let deployment = after_look(deployment, &started, 75);
+    assert_eq!(judged(&deployment), "Progressing: applicationAtWork", "it stood still, ran, and stands still again");
     let mut failing = watched(&json!({}));
     failing.conclude(Verdict::failing(Reason::NoJob), at(5));
     let look =
