@@ -664,7 +664,7 @@ async fn a_bus_that_takes_nothing_does_not_make_people_read_it_twice() {
     }
 }
 
-/// Issue 4, "Bad input": the service's AccessDenied surfaces with the action and the resource.
+/// Issue 4, "Bad input": the service's `AccessDenied` surfaces with the action and the resource.
 #[tokio::test(start_paused = true)]
 async fn a_permission_that_the_deployment_lacks_is_named_with_its_resource() {
     let cases = [
