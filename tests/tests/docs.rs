@@ -348,7 +348,7 @@ fn every_parameter_of_the_templates_is_in_the_runbook_with_its_default_and_no_ot
     let told = rows(section(&runbook, "### Parameters"));
     let tables: Vec<&[Vec<String>]> = told.split(|row| row[0] == "parameter").skip(1).collect();
     assert_eq!(tables.len(), 2);
-    for (path, table) in ["template.yaml", "alarms.yaml"].into_iter().zip(tables) {
+    for (path, table) in ["template.yaml", "docs/alarms.yaml"].into_iter().zip(tables) {
         let declared = cloud_formation(path)["Parameters"].clone();
         let declared: BTreeMap<&str, String> = declared
             .as_object()
@@ -395,10 +395,12 @@ fn what_the_runbook_says_of_the_stack_is_so() {
     for name in ["DeployStateMachineArn", "SnapshotApplicationStateMachineArn", "TurnsTableName", "TopicArn"] {
         assert!(runbook.contains(&format!("`{name}`")) && outputs.get(name).is_some(), "the output {name}");
     }
-    assert!(runbook.contains("`AlarmNames`") && cloud_formation("alarms.yaml")["Outputs"].get("AlarmNames").is_some());
+    assert!(
+        runbook.contains("`AlarmNames`") && cloud_formation("docs/alarms.yaml")["Outputs"].get("AlarmNames").is_some()
+    );
     assert!(runbook.contains(&format!("At most {MOST_WAITING} wait")));
     let told = words(section(&runbook, "### Permissions to install"));
-    for path in ["template.yaml", "alarms.yaml"] {
+    for path in ["template.yaml", "docs/alarms.yaml"] {
         let resources = cloud_formation(path)["Resources"].clone();
         for resource in resources.as_object().unwrap().values() {
             let kind = resource["Type"].as_str().unwrap();

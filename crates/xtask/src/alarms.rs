@@ -1,7 +1,7 @@
-//! How `alarms.yaml` is tuned, tried on restarts at all kinds of times: `CloudWatch`'s arithmetic with the figures that stand
+//! How `docs/alarms.yaml` is tuned, tried on restarts at all kinds of times: `CloudWatch`'s arithmetic with the figures that stand
 //! in the template. A minute's sample of the counter, the greatest of each period, the differences, and M of N of them.
 
-const ALARMS: &str = include_str!("../../../alarms.yaml");
+const ALARMS: &str = include_str!("../../../docs/alarms.yaml");
 const SAMPLE_SECONDS: u32 = 60;
 const HOUR: u32 = 3600;
 

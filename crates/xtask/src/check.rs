@@ -23,7 +23,7 @@ const CARGO_DENY: &str = "0.20.2";
 const CARGO_MACHETE: &str = "0.9.2";
 const VALIDATORS: [&str; 2] = ["asl-validator", "amazon-states-language-service"];
 const TEMPLATE: &str = "template.yaml";
-const ALARMS: &str = "alarms.yaml";
+const ALARMS: &str = "docs/alarms.yaml";
 const CHECKOV_CONFIGURATION: &str = ".checkov.yaml";
 const INSECURE_TEMPLATE: &str = "insecure-template.yaml";
 /// What cargo-deny says when it has no advisories to compare with.
