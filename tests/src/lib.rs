@@ -10,5 +10,6 @@ pub mod permissions;
 pub mod samples;
 pub mod scenario;
 pub mod snapshot_scenarios;
+pub mod suites;
 pub mod upload_scenarios;
 pub mod world;

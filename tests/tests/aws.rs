@@ -3,17 +3,14 @@
 
 #![expect(clippy::unwrap_used, reason = "the helpers below are part of the tests")]
 
-use std::path::Path;
-use std::process::{Command, Output, Stdio};
-use std::thread::sleep;
-use std::time::Duration;
+use std::process::{Command, Output};
 
 use scenarios::aws_suite::situations::situations;
 
+#[path = "support/signals.rs"]
+mod signals;
+
 const E2E_AWS: &str = env!("CARGO_BIN_EXE_e2e-aws");
-const PAUSE: Duration = Duration::from_millis(50);
-/// So many pauses that only a hang takes as long.
-const PATIENCE: u32 = 6_000;
 
 fn suite(arguments: &[&str]) -> Output {
     Command::new(E2E_AWS).args(arguments).output().unwrap()
@@ -27,42 +24,14 @@ fn an_upload_goes_live_and_a_crash_loop_comes_back() {
     assert!(told.starts_with("2 of 2 situations came out as they should"), "{told}");
 }
 
-/// The processes that have this folder in their command line.
-fn at_work_in(folder: &Path) -> usize {
-    let folder = folder.display().to_string();
-    let processes = std::fs::read_dir("/proc").unwrap().flatten();
-    let command = |process: &Path| std::fs::read(process.join("cmdline")).unwrap_or_default();
-    processes.filter(|process| String::from_utf8_lossy(&command(&process.path())).contains(&folder)).count()
-}
-
-fn until(what: &str, is_so: impl Fn() -> bool) {
-    let is_so_in_time = (0..PATIENCE).any(|_| {
-        let is_so = is_so();
-        if !is_so {
-            sleep(PAUSE);
-        }
-        is_so
-    });
-    assert!(is_so_in_time, "never: {what}");
-}
-
 /// Ends the suite by a signal while it is at work, and returns its exit code.
 fn end_by(signal: &str) -> Option<i32> {
     let folder = tempfile::tempdir().unwrap();
-    let mut suite = Command::new(E2E_AWS)
-        .args(["--built", "--only", "upload"])
-        .env("TMPDIR", folder.path())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    // One of them is ministack, the other sam.
-    until("two are at work", || at_work_in(folder.path()) > 1);
-    let killed = Command::new("kill").args([format!("-{signal}"), suite.id().to_string()]).status().unwrap();
-    assert!(killed.success());
-    let status = suite.wait().unwrap();
-    until("nobody is at work", || at_work_in(folder.path()) == 0);
-    status.code()
+    let named = folder.path().display().to_string();
+    let mut suite = Command::new(E2E_AWS);
+    suite.args(["--built", "--only", "upload"]).env("TMPDIR", folder.path());
+    // One of the two is ministack, the other sam.
+    signals::end_by(signal, &mut suite, 2, || signals::processes(|command, _| command.contains(&named)))
 }
 
 #[cfg(target_os = "linux")]

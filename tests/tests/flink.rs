@@ -5,10 +5,8 @@
 
 use std::io::{self, Write as _};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::sync::LazyLock;
-use std::thread::sleep;
-use std::time::Duration;
 
 use emulator::flink::FlinkVersion;
 use scenarios::demo::production::find_lambdas;
@@ -17,14 +15,14 @@ use scenarios::flink_suite::situations;
 use tokio::sync::Semaphore;
 use tokio::sync::mpsc::unbounded_channel;
 
+#[path = "support/signals.rs"]
+mod signals;
+
 const VERSIONS: [FlinkVersion; 2] = [FlinkVersion::V1_20, FlinkVersion::V2_3];
 /// However many tests a machine runs at a time, it has memory for so many situations.
 static SEATS: LazyLock<Semaphore> = LazyLock::new(|| Semaphore::new(seats().div_ceil(VERSIONS.len())));
 
 const E2E: &str = env!("CARGO_BIN_EXE_e2e");
-const PAUSE: Duration = Duration::from_millis(50);
-/// So many pauses that only a hang takes as long.
-const PATIENCE: u32 = 6_000;
 
 /// Plays a situation on all versions at a time.
 fn plays(name: &str) {
@@ -99,45 +97,16 @@ situations! {
     snapshot_cannot_be_written "snapshot-cannot-be-written"
 }
 
-/// The JVMs whose environment has this variable, or had it where they are at their end.
-fn marked_clusters(mark: &str) -> usize {
-    let processes = std::fs::read_dir("/proc").unwrap().flatten();
-    let is_marked = |folder: &Path| {
-        let read = |file: &str| std::fs::read(folder.join(file)).unwrap_or_default();
-        let has = |bytes: &[u8], text: &str| String::from_utf8_lossy(bytes).contains(text);
-        has(&read("environ"), mark) && has(&read("cmdline"), "flinkhost.FlinkHost")
-    };
-    processes.filter(|process| is_marked(&process.path())).count()
-}
-
-fn until(what: &str, is_so: impl Fn() -> bool) {
-    let is_so_in_time = (0..PATIENCE).any(|_| {
-        let is_so = is_so();
-        if !is_so {
-            sleep(PAUSE);
-        }
-        is_so
-    });
-    assert!(is_so_in_time, "never: {what}");
-}
-
 /// Ends the suite by a signal while a cluster runs, and returns its exit code.
 fn end_by(signal: &str) -> Option<i32> {
     let mark = format!("E2E_ENDED_BY={signal}-{}", std::process::id());
     let (name, value) = mark.split_once('=').unwrap();
-    let mut suite = Command::new(E2E)
-        .args(["--flink", "1.20", "--only", "healthy-code"])
-        .env(name, value)
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    until("a cluster runs", || marked_clusters(&mark) > 0);
-    let killed = Command::new("kill").args([format!("-{signal}"), suite.id().to_string()]).status().unwrap();
-    assert!(killed.success());
-    let status = suite.wait().unwrap();
-    until("no cluster is left", || marked_clusters(&mark) == 0);
-    status.code()
+    let mut suite = Command::new(E2E);
+    suite.args(["--flink", "1.20", "--only", "healthy-code"]).env(name, value);
+    // The JVMs whose environment has the mark, or had it where they are at their end.
+    let is_cluster =
+        |command: &str, environment: &str| environment.contains(&mark) && command.contains("flinkhost.FlinkHost");
+    signals::end_by(signal, &mut suite, 1, || signals::processes(is_cluster))
 }
 
 #[cfg(target_os = "linux")]

@@ -8,13 +8,13 @@ use emulator::simulated::Behaviour;
 use jiff::{SignedDuration, Timestamp};
 use lifecycle::report::{Outcome, Report};
 use serde_json::{Value, json};
-use tokio::time::{sleep, timeout};
 
 use super::account::{Account, CODE};
 use super::cloud::ACCOUNT;
 use super::conformance;
 use super::letters::Letter;
 use crate::checker::ExecutionTrace;
+use crate::suites;
 
 /// How long anything may take, in real time; only what hangs takes as long.
 const DEADLINE: Duration = Duration::from_secs(400);
@@ -370,13 +370,5 @@ impl<'a> Scene<'a> {
 /// # Errors
 /// When there never is, or the attempt itself fails.
 pub async fn until<T>(what: &str, attempt: impl AsyncFn() -> Result<Option<T>, String>) -> Result<T, String> {
-    let tries = async {
-        loop {
-            if let Some(found) = attempt().await? {
-                return Ok(found);
-            }
-            sleep(PAUSE).await;
-        }
-    };
-    timeout(DEADLINE, tries).await.unwrap_or_else(|_| Err(format!("never: {what}")))
+    suites::until(what, PAUSE, DEADLINE, attempt).await
 }

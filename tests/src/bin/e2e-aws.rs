@@ -1,56 +1,21 @@
 //! `cargo xtask e2e --aws`: the command line, and nothing else; see `scenarios::aws_suite`.
 
-use std::io::{self, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
 
 use clap::Parser as _;
 use scenarios::aws_suite::account::{Account, Build};
 use scenarios::aws_suite::arguments::Arguments;
 use scenarios::aws_suite::host::Tools;
 use scenarios::aws_suite::run::{Played, run, seats};
-use tokio::signal::unix::{SignalKind, signal};
+use scenarios::suites::{FAILURE, MISUSE, directory, listed, printed, run_as_program, say, told};
 use tokio::sync::mpsc::unbounded_channel;
 use tokio::time::Instant;
-use tracing_subscriber::EnvFilter;
-
-/// How long whatever is still at work at the end has to let go.
-const GRACE: Duration = Duration::from_secs(2);
-const FAILURE: u8 = 1;
-const MISUSE: u8 = 2;
-const INTERRUPTED: u8 = 130;
-const TERMINATED: u8 = 143;
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    tracing_subscriber::fmt()
-        .with_env_filter(EnvFilter::new("error"))
-        .without_time()
-        .with_target(false)
-        .with_writer(io::stderr)
-        .init();
-    let runtime = match tokio::runtime::Runtime::new() {
-        Ok(runtime) => runtime,
-        Err(error) => return told(&format!("no runtime: {error}"), FAILURE),
-    };
-    let code = runtime.block_on(until_stopped(&arguments));
-    runtime.shutdown_timeout(GRACE);
-    code
-}
-
-/// Whatever is under way when a signal comes is dropped, and ends with all its processes.
-async fn until_stopped(arguments: &Arguments) -> ExitCode {
-    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
-    else {
-        return told("no signals can be heard", FAILURE);
-    };
-    tokio::select! {
-        code = perform(arguments) => code,
-        _ = interrupt.recv() => ExitCode::from(INTERRUPTED),
-        _ = terminate.recv() => ExitCode::from(TERMINATED),
-    }
+    run_as_program("error", perform(&arguments))
 }
 
 async fn perform(arguments: &Arguments) -> ExitCode {
@@ -59,11 +24,9 @@ async fn perform(arguments: &Arguments) -> ExitCode {
         Err(unknown) => return told(&unknown.to_string(), MISUSE),
     };
     if arguments.list {
-        let lines = situations.iter().map(|situation| format!("{:<28}{}\n", situation.name, situation.about));
-        return printed(&lines.collect::<String>(), ExitCode::SUCCESS);
+        return listed(situations.iter().map(|situation| (situation.name, situation.about)));
     }
-    let programs =
-        std::env::current_exe().ok().as_deref().and_then(Path::parent).map(Path::to_owned).unwrap_or_default();
+    let programs = directory();
     let build = if arguments.built { Build::Built(programs.clone()) } else { Build::CargoLambda };
     let began = Instant::now();
     let account = match set_up(&programs, &build, arguments, began).await {
@@ -90,14 +53,13 @@ async fn perform(arguments: &Arguments) -> ExitCode {
     if let Some(account) = Arc::into_inner(account) {
         account.close().await;
     }
-    let code = if is_right { ExitCode::SUCCESS } else { ExitCode::from(FAILURE) };
     let right = played.iter().filter(|it| it.result.is_ok()).count();
     let result = if arguments.json {
         serde_json::to_string_pretty(&played).unwrap_or_default()
     } else {
         format!("{right} of {total} situations came out as they should, in {} s", began.elapsed().as_secs())
     };
-    printed(&format!("{result}\n"), code)
+    printed(&format!("{result}\n"), is_right)
 }
 
 async fn set_up(programs: &Path, build: &Build, arguments: &Arguments, began: Instant) -> Result<Account, String> {
@@ -109,21 +71,4 @@ async fn set_up(programs: &Path, build: &Build, arguments: &Arguments, began: In
         say(&format!("logs are in {}", account.keep_folder().display()));
     }
     installed.map(|()| account)
-}
-
-/// Progress goes to standard error; nobody may be reading it.
-fn say(text: &str) {
-    let _ = writeln!(io::stderr(), "e2e: {text}");
-}
-
-fn told(text: &str, code: u8) -> ExitCode {
-    say(text);
-    ExitCode::from(code)
-}
-
-fn printed(text: &str, code: ExitCode) -> ExitCode {
-    match io::stdout().write_all(text.as_bytes()) {
-        Ok(()) => code,
-        Err(_) => ExitCode::from(FAILURE),
-    }
 }

@@ -1,55 +1,19 @@
 //! `cargo xtask e2e`: the command line, and nothing else; see `scenarios::flink_suite`.
 
-use std::io::{self, Write as _};
-use std::path::Path;
 use std::process::ExitCode;
-use std::time::Duration;
 
 use clap::Parser as _;
 use scenarios::demo::production::find_lambdas;
 use scenarios::flink_suite::arguments::Arguments;
 use scenarios::flink_suite::run::{measure, run, seats};
 use scenarios::flink_suite::summary::summary;
-use tokio::signal::unix::{SignalKind, signal};
+use scenarios::suites::{FAILURE, MISUSE, directory, listed, printed, run_as_program, say, told};
 use tokio::sync::mpsc::unbounded_channel;
 use tokio::time::Instant;
-use tracing_subscriber::EnvFilter;
-
-/// How long whatever is still at work at the end has to let go.
-const GRACE: Duration = Duration::from_secs(2);
-const FAILURE: u8 = 1;
-const MISUSE: u8 = 2;
-const INTERRUPTED: u8 = 130;
-const TERMINATED: u8 = 143;
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    tracing_subscriber::fmt()
-        .with_env_filter(EnvFilter::new("error,emulator::flink=info"))
-        .without_time()
-        .with_target(false)
-        .with_writer(io::stderr)
-        .init();
-    let runtime = match tokio::runtime::Runtime::new() {
-        Ok(runtime) => runtime,
-        Err(error) => return told(&format!("no runtime: {error}"), FAILURE),
-    };
-    let code = runtime.block_on(until_stopped(&arguments));
-    runtime.shutdown_timeout(GRACE);
-    code
-}
-
-/// Whatever is under way when a signal comes is dropped, and ends with all its processes.
-async fn until_stopped(arguments: &Arguments) -> ExitCode {
-    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
-    else {
-        return told("no signals can be heard", FAILURE);
-    };
-    tokio::select! {
-        code = perform(arguments) => code,
-        _ = interrupt.recv() => ExitCode::from(INTERRUPTED),
-        _ = terminate.recv() => ExitCode::from(TERMINATED),
-    }
+    run_as_program("error,emulator::flink=info", perform(&arguments))
 }
 
 async fn perform(arguments: &Arguments) -> ExitCode {
@@ -58,11 +22,9 @@ async fn perform(arguments: &Arguments) -> ExitCode {
         Err(unknown) => return told(&unknown.to_string(), MISUSE),
     };
     if arguments.list {
-        let lines = situations.iter().map(|situation| format!("{:<28}{}\n", situation.name, situation.about));
-        return printed(&lines.collect::<String>(), ExitCode::SUCCESS);
+        return listed(situations.iter().map(|situation| (situation.name, situation.about)));
     }
-    let directory =
-        std::env::current_exe().ok().as_deref().and_then(Path::parent).map(Path::to_owned).unwrap_or_default();
+    let directory = directory();
     if let Err(error) = find_lambdas(&directory) {
         return told(&error.to_string(), FAILURE);
     }
@@ -96,23 +58,5 @@ async fn perform(arguments: &Arguments) -> ExitCode {
     let place = |name: &str| situations.iter().position(|situation| situation.name == name);
     ended.sort_by_key(|it| (place(it.situation), it.version));
     let is_right = ended.len() == total && ended.iter().all(|it| it.result.is_ok());
-    let code = if is_right { ExitCode::SUCCESS } else { ExitCode::from(FAILURE) };
-    printed(&format!("\n{}\n", summary(&ended, &figures, began.elapsed())), code)
-}
-
-/// Progress goes to standard error; nobody may be reading it.
-fn say(text: &str) {
-    let _ = writeln!(io::stderr(), "e2e: {text}");
-}
-
-fn told(text: &str, code: u8) -> ExitCode {
-    say(text);
-    ExitCode::from(code)
-}
-
-fn printed(text: &str, code: ExitCode) -> ExitCode {
-    match io::stdout().write_all(text.as_bytes()) {
-        Ok(()) => code,
-        Err(_) => ExitCode::from(FAILURE),
-    }
+    printed(&format!("\n{}\n", summary(&ended, &figures, began.elapsed())), is_right)
 }

@@ -14,7 +14,7 @@ use lifecycle::snapshots::SnapshotOutcome;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::sync::mpsc::unbounded_channel;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, timeout};
 
 use super::ledger::{Account, Ledger, Proof};
 use super::{Change, Circumstance, PARALLELISM, SNAPSHOT, Situation, State};
@@ -23,6 +23,7 @@ use crate::demo::flink::RealFlink;
 use crate::demo::pace::Speeds;
 use crate::demo::production::Production;
 use crate::scenario::{changes_of, report_of};
+use crate::suites;
 use crate::world::{BUCKET, OPERATOR, World};
 
 /// Only a hang takes longer, on whatever machine.
@@ -419,13 +420,5 @@ impl Game<'_> {
 
 /// Tries until there is something.
 async fn until<T>(what: &str, attempt: impl AsyncFn() -> Result<Option<T>, String>) -> Result<T, String> {
-    let tries = async {
-        loop {
-            if let Some(found) = attempt().await? {
-                return Ok(found);
-            }
-            sleep(PAUSE).await;
-        }
-    };
-    timeout(DEADLINE, tries).await.unwrap_or_else(|_| Err(format!("never: {what}")))
+    suites::until(what, PAUSE, DEADLINE, attempt).await
 }
