@@ -277,31 +277,40 @@ impl ExecutionLedger {
 
     /// Enters that an execution ended now. Listeners are not told.
     pub fn ended(&self, arn: &str, end: ExecutionEnd) -> Result<Execution, LedgerError> {
-        let mut state = lock(&self.state);
-        let now = self.clock.now();
-        let place = state.by_arn.get(arn).copied();
-        let execution = place.and_then(|place| state.executions.get_mut(place));
-        let execution = execution.ok_or_else(|| LedgerError::NoExecution(arn.to_owned()))?;
-        if execution.ended.is_some() {
-            return Err(LedgerError::Ended(execution.status()));
-        }
-        execution.ended = Some((now, end));
-        Ok(execution.clone())
+        self.change(arn, |execution| {
+            if execution.ended.is_some() {
+                return Err(LedgerError::Ended(execution.status()));
+            }
+            execution.ended = Some((self.clock.now(), end));
+            Ok(())
+        })
     }
 
     /// Enters that an execution that did not succeed was redriven, and runs again.
     pub fn redriven(&self, arn: &str) -> Result<Execution, LedgerError> {
+        self.change(arn, |execution| {
+            if matches!(execution.status(), ExecutionStatus::Running | ExecutionStatus::Succeeded) {
+                return Err(LedgerError::Refused {
+                    code: "ExecutionNotRedrivable".to_owned(),
+                    message: format!("the execution is {}", execution.status().name()),
+                });
+            }
+            execution.ended = None;
+            Ok(())
+        })
+    }
+
+    /// Changes an execution, and answers it as it is then.
+    fn change(
+        &self,
+        arn: &str,
+        change: impl FnOnce(&mut Execution) -> Result<(), LedgerError>,
+    ) -> Result<Execution, LedgerError> {
         let mut state = lock(&self.state);
         let place = state.by_arn.get(arn).copied();
         let execution = place.and_then(|place| state.executions.get_mut(place));
         let execution = execution.ok_or_else(|| LedgerError::NoExecution(arn.to_owned()))?;
-        if matches!(execution.status(), ExecutionStatus::Running | ExecutionStatus::Succeeded) {
-            return Err(LedgerError::Refused {
-                code: "ExecutionNotRedrivable".to_owned(),
-                message: format!("the execution is {}", execution.status().name()),
-            });
-        }
-        execution.ended = None;
+        change(execution)?;
         Ok(execution.clone())
     }
 

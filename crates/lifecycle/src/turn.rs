@@ -204,7 +204,7 @@ pub fn heed(deployment: &mut Deployment, answer: Answer, now: Timestamp) {
 }
 
 /// The execution's name, by which people know it.
-fn name_in(arn: &str) -> String {
+pub(crate) fn name_in(arn: &str) -> String {
     arn.rsplit(':').next().unwrap_or(arn).to_owned()
 }
 

@@ -6,8 +6,9 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::AttributeValue;
+use aws_sdk_sfn::operation::describe_execution::DescribeExecutionError;
 use aws_sdk_sfn::types::ExecutionStatus;
 use jiff::Timestamp;
 use lifecycle::turn::{Answer, Claim, Execution, Turns};
@@ -101,7 +102,10 @@ impl TurnTable {
         };
         match request.send().await {
             Ok(_) => Ok(true),
-            Err(error) if is_crossed(&error) => Ok(false),
+            // Somebody else wrote first.
+            Err(error) if error.as_service_error().is_some_and(PutItemError::is_conditional_check_failed_exception) => {
+                Ok(false)
+            }
             Err(error) => Err(Error::from_sdk("PutItem", error)),
         }
     }
@@ -113,7 +117,9 @@ impl TurnTable {
                 ExecutionStatus::Running | ExecutionStatus::PendingRedrive => Execution::Running,
                 _ => Execution::Over,
             }),
-            Err(error) if error.code() == Some("ExecutionDoesNotExist") => Ok(Execution::Unknown),
+            Err(error) if error.as_service_error().is_some_and(DescribeExecutionError::is_execution_does_not_exist) => {
+                Ok(Execution::Unknown)
+            }
             Err(error) => Err(Error::from_sdk("DescribeExecution", error)),
         }
     }
@@ -123,9 +129,4 @@ fn read_item(item: &HashMap<String, AttributeValue>) -> Option<Read> {
     let turns = serde_json::from_str(item.get("turns")?.as_s().ok()?).ok()?;
     let revision = item.get("revision")?.as_n().ok()?.parse().ok()?;
     Some(Read { turns, revision: Some(revision) })
-}
-
-/// Somebody else wrote first.
-fn is_crossed<E: ProvideErrorMetadata>(error: &SdkError<E>) -> bool {
-    error.code() == Some("ConditionalCheckFailedException")
 }

@@ -8,6 +8,7 @@ use super::cause::{FailureLook, likely_causes};
 use super::request::{Blackout, Plan};
 use crate::evidence::{Application, Snapshot};
 use crate::status::{ApplicationStatus, JobState, SnapshotStatus};
+use crate::turn::name_in;
 use crate::watch::seconds_between;
 
 /// From the beginning of a snapshot to the first look at it.
@@ -270,8 +271,7 @@ impl SnapshotRun {
 
     /// Skips an application whose turn the execution of this ARN has; true if so.
     pub fn skip_under_deployment(&mut self, execution: Option<&str>) -> bool {
-        let name = execution.and_then(|arn| arn.rsplit(':').next()).map(str::to_owned);
-        name.is_some_and(|execution| self.skip(SnapshotReason::DeploymentUnderWay { execution }))
+        execution.map(name_in).is_some_and(|execution| self.skip(SnapshotReason::DeploymentUnderWay { execution }))
     }
 
     /// Takes in a snapshot of this name that exists; true if so. One that is being taken is waited for.
