@@ -38,12 +38,21 @@ pub(crate) fn find(mark: &str, grace: Duration) -> Option<Vec<Leftover>> {
     if !processes.join("self/environ").exists() {
         return None;
     }
+    Some(settle(|| scan(processes, mark), grace))
+}
+
+/// Looks until nothing is found twice in a row, or until the grace is over. Once is not enough: while a process replaces
+/// its program (`exec`), the system shows its environment as empty for a moment.
+fn settle(mut look: impl FnMut() -> Vec<Leftover>, grace: Duration) -> Vec<Leftover> {
     let mut waited = Duration::ZERO;
+    let mut none_before = false;
     loop {
-        let found = scan(processes, mark);
-        if found.is_empty() || waited >= grace {
-            return Some(found);
+        let found = look();
+        let over = if found.is_empty() { none_before } else { waited >= grace };
+        if over {
+            return found;
         }
+        none_before = found.is_empty();
         sleep(INTERVAL);
         waited += INTERVAL;
     }
@@ -111,6 +120,14 @@ mod tests {
         end(&found[0]).unwrap();
         child.wait().unwrap();
         assert_eq!(find(&mark, Duration::ZERO), Some(Vec::new()));
+    }
+
+    #[test]
+    fn a_process_that_was_replacing_its_program_at_the_first_look_is_found_at_the_second() {
+        let replaced = Leftover { process: 10, command: "sleep 600 ".to_owned() };
+        let mut looks = [vec![], vec![replaced.clone()], vec![], vec![]].into_iter();
+        assert_eq!(settle(|| looks.next().unwrap(), Duration::ZERO), [replaced]);
+        assert_eq!(settle(|| looks.next().unwrap(), Duration::ZERO), []);
     }
 
     #[test]
