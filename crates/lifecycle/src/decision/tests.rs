@@ -437,6 +437,45 @@ fn alarms_count_unless_they_were_raised_before() {
 }
 
 #[test]
+fn alarms_are_heeded_of_the_change_alone_and_where_the_policy_names_some() {
+    let named = json!({ "policy": { "alarms": ["lag"] } });
+    let raised = Some(Ok(vec![alarm("lag", true)]));
+    let table = [
+        (&named, &[][..], raised.clone(), "RollBack 0"),
+        (&named, &[Rung::Start], raised.clone(), "RollBack 0"),
+        // What the change has raised takes its time to fall again.
+        (&named, &[Rung::RollBack], raised.clone(), "Bake 100"),
+        (&named, &[Rung::RollBack], Some(unreadable()), "Bake 100"),
+        (&named, &[Rung::RollBack], None, "Bake 100"),
+        (&named, &[Rung::SystemRollback], raised, "Bake 100"),
+        (&json!({}), &[], None, "Bake 100"),
+    ];
+    for (fields, rungs, alarms, expected) in table {
+        let mut deployment = climbed(fields, rungs);
+        deployment.job = healthy(fields, 0, 60).job;
+        deployment.conclude(Verdict::healthy(Reason::JobFinished), at(60));
+        let evidence = Evidence { alarms, ..evidence(8, "RUNNING") };
+        assert_eq!(goes_on(&decided(deployment, &evidence, 70)), expected, "{rungs:?} {:?}", evidence.alarms);
+    }
+}
+
+#[test]
+fn events_tell_what_was_decided_and_what_the_verdict_has_not_told() {
+    let told = |deployment: Deployment, now| {
+        let before = deployment.events.len();
+        let deployment = decided(deployment, &evidence(8, "RUNNING"), now);
+        deployment.events[before..].iter().map(|event| event.what.clone()).collect::<Vec<_>>()
+    };
+    let held = json!({ "policy": { "onFailure": "hold" } });
+    let bad = |fields: &Value| failing(updating(fields, "RUNNING"), restarts(3));
+    assert_eq!(told(bad(&json!({})), 20), ["Decided to take RollBack"]);
+    assert_eq!(told(bad(&held), 20), ["Decided to end: NeedsAttention: the policy says to hold on failure"]);
+    let nothing = Vec::<String>::new();
+    assert_eq!(told(healthy(&json!({}), 0, 60), 70), nothing, "that it goes on baking is no news");
+    assert_eq!(told(healthy(&json!({}), 0, 60), 300), nothing, "nor is a look");
+}
+
+#[test]
 fn the_deadline_ends_whatever_is_going_on() {
     let late = 14_400;
     let inconclusive = |mut deployment: Deployment| {
@@ -609,6 +648,9 @@ fn only_what_the_decision_needs_is_read() {
         (Some(Judgement::Healthy), updating(&json!({ "start": true }), "READY"), (false, true)),
         (Some(Judgement::Healthy), stopping(&json!({ "stop": "graceful", "start": true }), &[]), (false, true)),
         (Some(Judgement::Healthy), stopping(&json!({ "stop": "graceful" }), &[]), (false, false)),
+        // Its own start is behind it: nothing depends on snapshots any more.
+        (Some(Judgement::Healthy), healthy(&json!({ "start": true }), 0, 60), (true, false)),
+        (Some(Judgement::Healthy), climbed(&json!({ "start": true }), &[Rung::Start]), (false, false)),
     ];
     for (judgement, deployment, expected) in table {
         assert_eq!(with(judgement, deployment.clone()), expected, "{judgement:?} {:?}", deployment.rung);

@@ -96,6 +96,26 @@ fn the_first_wait_is_as_long_as_nothing_can_be_known() {
 }
 
 #[test]
+fn every_rung_is_an_operation_of_the_service() {
+    let table = [
+        ("StopApplication", [Rung::Stop, Rung::ForceStop]),
+        ("UpdateApplication", [Rung::Update, Rung::PutBack]),
+        ("StartApplication", [Rung::Start, Rung::StartBack]),
+        ("RollbackApplication", [Rung::SystemRollback, Rung::RollBack]),
+    ];
+    for (operation, rungs) in table {
+        for rung in rungs {
+            assert_eq!(rung.operation(), operation);
+            let mut deployment = climbed(&json!({}), &[rung]);
+            assert_eq!(deployment.events.last().unwrap().what, format!("{operation} begun"));
+            deployment.reject("no", at(1));
+            let refused = Reason::OperationRejected { operation: operation.into(), error: "no".into() };
+            assert_eq!(deployment.failure, [refused]);
+        }
+    }
+}
+
+#[test]
 fn state_is_given_up_only_where_the_request_says_so() {
     let mut deployment = climbed(&json!({}), &[Rung::PutBack]);
     deployment.restore_from = Some("good".into());
