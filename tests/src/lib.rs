@@ -9,6 +9,8 @@ pub mod flink_suite;
 pub mod permissions;
 pub mod samples;
 pub mod scenario;
+pub mod secrets;
+pub mod simulation;
 pub mod snapshot_scenarios;
 pub mod suites;
 pub mod upload_scenarios;

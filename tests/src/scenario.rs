@@ -85,6 +85,23 @@ pub enum CrashKind {
     HangsBefore,
     /// It hangs when all is done, but for the answer, until the state times out.
     HangsAfter,
+    /// The process ends when so many calls of services were done, before it hears of the last.
+    DiesDuring {
+        /// How many; 1 is the first.
+        calls: u32,
+    },
+    /// It hangs when so many calls of services were done, until the state times out.
+    HangsDuring {
+        /// How many; 1 is the first.
+        calls: u32,
+    },
+    /// It is run twice at the same time, and the one answer is lost.
+    RunsTwice,
+    /// Its answer is lost at once, but it begins so much later all the same.
+    RunsLate {
+        /// How many seconds.
+        seconds: u64,
+    },
 }
 
 /// A deployment to run, and what must come of it.
@@ -444,7 +461,7 @@ pub(crate) async fn happen(world: &World, application: &str, happening: &Happeni
         }
         Happening::DeleteCode(key) => emulator.code().delete_all_versions(BUCKET, key),
         Happening::Alarm { name, state } => emulator.cloudwatch().set_alarm_state(name, *state),
-        Happening::ByHand { operation, body } => by_hand(world, application, operation, body).await?,
+        Happening::ByHand { operation, body } => drop(world.by_hand(application, operation, body).await?),
         Happening::Snapshots(count) => {
             for index in 0..*count {
                 let name = format!("manual-{index:04}");
@@ -453,7 +470,7 @@ pub(crate) async fn happen(world: &World, application: &str, happening: &Happeni
                 world.clock.sleep(Duration::from_secs(30)).await;
             }
         }
-        Happening::DeleteSnapshots => delete_snapshots(world, application).await?,
+        Happening::DeleteSnapshots => world.delete_snapshots(application).await?,
         Happening::Rest => {
             while !matches!(&*world.status(application).await?, "READY" | "RUNNING") {
                 world.clock.sleep(Duration::from_secs(1)).await;
@@ -461,32 +478,6 @@ pub(crate) async fn happen(world: &World, application: &str, happening: &Happeni
         }
     }
     Ok(())
-}
-
-async fn delete_snapshots(world: &World, application: &str) -> Result<(), String> {
-    let named = json!({ "ApplicationName": application });
-    let snapshots = world.call(OPERATOR, "ListApplicationSnapshots", &named).await?;
-    for snapshot in snapshots["SnapshotSummaries"].as_array().into_iter().flatten() {
-        let body = json!({ "ApplicationName": application, "SnapshotName": snapshot["SnapshotName"],
-            "SnapshotCreationTimestamp": snapshot["SnapshotCreationTimestamp"] });
-        world.call(OPERATOR, "DeleteApplicationSnapshot", &body).await?;
-    }
-    Ok(())
-}
-
-async fn by_hand(world: &World, application: &str, operation: &str, body: &Value) -> Result<(), String> {
-    let mut body = body.clone();
-    let named = json!({ "ApplicationName": application });
-    body["ApplicationName"] = named["ApplicationName"].clone();
-    if body.get("CurrentApplicationVersionId").is_some_and(Value::is_null) || operation == "DeleteApplication" {
-        let detail = world.call(OPERATOR, "DescribeApplication", &named).await?;
-        if operation == "DeleteApplication" {
-            body["CreateTimestamp"] = detail["ApplicationDetail"]["CreateTimestamp"].clone();
-        } else {
-            body["CurrentApplicationVersionId"] = detail["ApplicationDetail"]["ApplicationVersionId"].clone();
-        }
-    }
-    world.call(OPERATOR, operation, &body).await.map(|_| ())
 }
 
 /// Log lines, kept in memory. Clones are the same.

@@ -8,7 +8,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use asl::Stop;
-use bytes::Bytes;
 use emulator::RecordEntry;
 use emulator::simulated::Behaviour;
 use emulator::sinks::Content;
@@ -25,7 +24,7 @@ use tokio::task::JoinHandle;
 
 use crate::checker::{ExecutionTrace, Observed, check};
 use crate::scenario::{Logs, Planned, calls_of, changes_of, report_of};
-use crate::world::{App, BUCKET, BUS, MACHINE, OPERATOR, TOPIC, TURNS, World};
+use crate::world::{App, BUCKET, BUS, MACHINE, TOPIC, TURNS, World};
 
 /// What start-deployment signs its calls with.
 pub const START_DEPLOYMENT: &str = "start-deployment";
@@ -117,6 +116,8 @@ pub struct Story {
     pub letters: Vec<Letter>,
     /// Kind and detail of the events for machines, in order.
     pub events: Vec<(String, Value)>,
+    /// The lines that the functions have logged.
+    pub logs: Vec<String>,
     /// The emulator's record.
     pub record: Vec<RecordEntry>,
     /// What is wrong whatever the scenario: safety rules that were broken, and ends that were not told of once.
@@ -164,7 +165,7 @@ impl Story {
 }
 
 /// A Lambda that is invoked asynchronously.
-enum Function {
+pub(crate) enum Function {
     StartDeployment(Box<Starter>),
     Notify(Box<Notifier>),
 }
@@ -184,7 +185,7 @@ impl Function {
     }
 
     /// Invokes it as Lambda does for `EventBridge`: an error is followed by two more attempts.
-    async fn deliver(&self, world: &World, event: &Value) -> Delivery {
+    pub(crate) async fn deliver(&self, world: &World, event: &Value) -> Delivery {
         self.deliver_after(world, event, Vec::new()).await
     }
 
@@ -221,7 +222,15 @@ impl Account {
     /// # Errors
     /// When the world could not be set up, or start-deployment would not start.
     pub async fn configured(app: &App, variables: &[(&str, &str)]) -> Result<Self, String> {
-        let world = Arc::new(World::new(1));
+        Self::in_world(World::new(1), app, variables).await
+    }
+
+    /// The same in this world.
+    ///
+    /// # Errors
+    /// When the world could not be set up, or start-deployment would not start.
+    pub async fn in_world(world: World, app: &App, variables: &[(&str, &str)]) -> Result<Self, String> {
+        let world = Arc::new(world);
         world.create(app).await?;
         let settings = Settings::read(|name| match name {
             "STATE_MACHINE_ARN" => Some(world.emulator.executions().state_machine_arn(MACHINE)),
@@ -237,7 +246,7 @@ impl Account {
         let writer = logs.clone();
         let subscriber = tracing_subscriber::fmt()
             .json()
-            .with_env_filter(handler::log_filter("info"))
+            .with_env_filter(handler::log_filter("trace"))
             .with_writer(move || writer.clone())
             .finish();
         Ok(Self {
@@ -262,19 +271,7 @@ impl Account {
             *uploads += 1;
             *uploads
         };
-        let second = Timestamp::from_second(self.world.clock.now().as_second()).unwrap_or_default();
-        json!({
-            "version": "0", "id": "2d9cf1a4-7c5e-4c0b-9a55-0c1f6f0a9b3e", "detail-type": "Object Created",
-            "source": "aws.s3", "account": "123456789012", "time": second, "region": "us-east-1",
-            "resources": [format!("arn:aws:s3:::{BUCKET}")],
-            "detail": {
-                "version": "0",
-                "bucket": { "name": BUCKET },
-                "object": { "key": key, "size": 48_211_934, "version-id": version,
-                    "sequencer": format!("0069577A40{number:06X}") },
-                "request-id": "N4N7GDK58NMKJ12R", "requester": "123456789012", "reason": "PutObject",
-            },
-        })
+        object_created(self.world.clock.now(), key, &version, &format!("0069577A40{number:06X}"))
     }
 
     /// Delivers an event to start-deployment, as the rule does.
@@ -310,7 +307,7 @@ impl Account {
     pub async fn start_by_hand(&self, name: &str, input: &Value) -> Result<(), String> {
         let machine = self.world.emulator.executions().state_machine_arn(MACHINE);
         let body = json!({ "stateMachineArn": machine, "name": name, "input": input.to_string() });
-        self.step_functions("StartExecution", &body).await
+        self.world.step_functions("StartExecution", &body).await.map(drop)
     }
 
     /// Somebody aborts an execution by hand.
@@ -319,20 +316,7 @@ impl Account {
     /// What Step Functions answers.
     pub async fn abort(&self, name: &str) -> Result<(), String> {
         let arn = self.world.emulator.executions().execution_arn(MACHINE, name);
-        self.step_functions("StopExecution", &json!({ "executionArn": arn })).await
-    }
-
-    async fn step_functions(&self, operation: &str, body: &Value) -> Result<(), String> {
-        let credential = format!("AWS4-HMAC-SHA256 Credential={OPERATOR}/20260102/us-east-1/states/aws4_request");
-        let request = http::Request::post("https://states.us-east-1.amazonaws.com/")
-            .header("content-type", "application/x-amz-json-1.0")
-            .header("x-amz-target", format!("AWSStepFunctions.{operation}"))
-            .header("authorization", credential)
-            .body(Bytes::from(body.to_string()))
-            .map_err(|error| error.to_string())?;
-        let response = self.world.emulator.handle(request).await;
-        let text = String::from_utf8_lossy(response.body()).into_owned();
-        if response.status().is_success() { Ok(()) } else { Err(format!("{operation}: {text}")) }
+        self.world.step_functions("StopExecution", &json!({ "executionArn": arn })).await.map(drop)
     }
 
     /// Lets so many seconds pass.
@@ -377,7 +361,7 @@ impl Account {
         let (letters, events) = self.told();
         let broken =
             violations.iter().map(|violation| format!("rule {}: {}", violation.rule, violation.what)).collect();
-        let mut story = Story { executions, letters, events, record, mismatches: broken };
+        let mut story = Story { executions, letters, events, logs: logged, record, mismatches: broken };
         let told_wrongly = story.told_wrongly();
         story.mismatches.extend(told_wrongly);
         Ok(story)
@@ -401,6 +385,22 @@ impl Drop for Account {
     fn drop(&mut self) {
         self.runs.abort();
     }
+}
+
+/// "Object Created", as `EventBridge` has it of S3.
+pub(crate) fn object_created(now: Timestamp, key: &str, version: &str, sequencer: &str) -> Value {
+    let second = Timestamp::from_second(now.as_second()).unwrap_or_default();
+    json!({
+        "version": "0", "id": "2d9cf1a4-7c5e-4c0b-9a55-0c1f6f0a9b3e", "detail-type": "Object Created",
+        "source": "aws.s3", "account": "123456789012", "time": second, "region": "us-east-1",
+        "resources": [format!("arn:aws:s3:::{BUCKET}")],
+        "detail": {
+            "version": "0",
+            "bucket": { "name": BUCKET },
+            "object": { "key": key, "size": 48_211_934, "version-id": version, "sequencer": sequencer },
+            "request-id": "N4N7GDK58NMKJ12R", "requester": "123456789012", "reason": "PutObject",
+        },
+    })
 }
 
 /// Runs every execution that somebody starts, and stops it where somebody stops it.

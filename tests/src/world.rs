@@ -15,7 +15,7 @@ use bytes::Bytes;
 use clock::Clock;
 use emulator::simulated::{Behaviour, SimulatedDataPlane};
 use emulator::step_functions::{Execution, ExecutionEnd, ExecutionStatus, LedgerError};
-use emulator::{Emulator, EmulatorConfig, InProcessHttp, Timings};
+use emulator::{Breaker, Emulator, EmulatorConfig, InProcessHttp, Timings};
 use handler::{Environment, Error, invoke};
 use jiff::{SignedDuration, Timestamp};
 use managed_flink::{BoxFuture, Endpoint, FlinkResponse, FlinkTransport, ManagedFlink, SecretUrl, TransportError};
@@ -40,6 +40,7 @@ pub const FUNCTIONS: [(&str, &str); 9] = [
     ("RestoreFunction", "restore"),
     ("NotifyFunction", "notify"),
 ];
+const JSON_1_1: &str = "application/x-amz-json-1.1";
 /// Who creates applications and does what people do by hand.
 pub const OPERATOR: &str = "OPERATOR";
 /// The state machine's name.
@@ -148,11 +149,19 @@ pub struct World {
     pub stage: Arc<dyn Stage>,
     machine: StateMachine,
     seed: u64,
+    breakers: Mutex<BTreeMap<String, Breaker>>,
 }
 
 /// Noon of a working day, when worlds begin.
 pub fn noon() -> Timestamp {
     Timestamp::from_second(1_767_355_200).unwrap_or(Timestamp::UNIX_EPOCH)
+}
+
+/// The service with simulated jobs, from noon on.
+fn simulated(seed: u64, timings: Timings) -> Emulator {
+    let clock = Clock::starting_at(noon(), 1);
+    let data_plane = Arc::new(SimulatedDataPlane::new(clock.clone(), seed));
+    Emulator::new(EmulatorConfig { seed, timings, ..EmulatorConfig::new(clock, data_plane) })
 }
 
 impl World {
@@ -163,10 +172,12 @@ impl World {
 
     /// The same where the service takes so long for its transitions.
     pub fn with_timings(seed: u64, timings: Timings) -> Self {
-        let clock = Clock::starting_at(noon(), 1);
-        let data_plane = Arc::new(SimulatedDataPlane::new(clock.clone(), seed));
-        let config = EmulatorConfig { seed, timings, ..EmulatorConfig::new(clock, data_plane) };
-        Self::on(Arc::new(InProcess), Emulator::new(config), seed)
+        Self::on(Arc::new(InProcess), simulated(seed, timings), seed)
+    }
+
+    /// The same on another stage.
+    pub fn staged(stage: Arc<dyn Stage>, seed: u64) -> Self {
+        Self::on(stage, simulated(seed, Timings::default()), seed)
     }
 
     /// A world around this emulator, by its clock, with the handlers in this process.
@@ -178,7 +189,7 @@ impl World {
     pub fn on(stage: Arc<dyn Stage>, emulator: Emulator, seed: u64) -> Self {
         emulator.dynamodb().create_table(TURNS, "application");
         emulator.executions().add_state_machine(MACHINE);
-        Self { clock: emulator.clock().clone(), emulator, stage, machine: deploy_machine(), seed }
+        Self { clock: emulator.clock().clone(), emulator, stage, machine: deploy_machine(), seed, breakers: Mutex::default() }
     }
 
     /// Puts code into the bucket and returns its object version.
@@ -191,11 +202,22 @@ impl World {
     /// # Errors
     /// The error's code and text.
     pub async fn call(&self, principal: &str, operation: &str, body: &Value) -> Result<Value, String> {
-        let credential =
-            format!("AWS4-HMAC-SHA256 Credential={principal}/20260102/us-east-1/kinesisanalytics/aws4_request");
-        let request = http::Request::post("https://kinesisanalytics.us-east-1.amazonaws.com/")
-            .header("content-type", "application/x-amz-json-1.1")
-            .header("x-amz-target", format!("KinesisAnalytics_20180523.{operation}"))
+        self.signed(principal, "kinesisanalytics", &format!("KinesisAnalytics_20180523.{operation}"), body).await
+    }
+
+    /// A call of Step Functions by hand.
+    ///
+    /// # Errors
+    /// The error's code and text.
+    pub async fn step_functions(&self, operation: &str, body: &Value) -> Result<Value, String> {
+        self.signed(OPERATOR, "states", &format!("AWSStepFunctions.{operation}"), body).await
+    }
+
+    async fn signed(&self, principal: &str, service: &str, target: &str, body: &Value) -> Result<Value, String> {
+        let credential = format!("AWS4-HMAC-SHA256 Credential={principal}/20260102/us-east-1/{service}/aws4_request");
+        let request = http::Request::post(format!("https://{service}.us-east-1.amazonaws.com/"))
+            .header("content-type", if service == "states" { "application/x-amz-json-1.0" } else { JSON_1_1 })
+            .header("x-amz-target", target)
             .header("authorization", credential)
             .body(Bytes::from(body.to_string()))
             .map_err(|error| error.to_string())?;
@@ -204,8 +226,55 @@ impl World {
         if response.status().is_success() {
             Ok(serde_json::from_str(&text).unwrap_or_default())
         } else {
+            let operation = target.split('.').next_back().unwrap_or(target);
             Err(format!("{operation}: {text}"))
         }
+    }
+
+    /// A changing call of kinesisanalyticsv2 by hand. `ApplicationName`, and `CurrentApplicationVersionId` where it is null,
+    /// are filled in.
+    ///
+    /// # Errors
+    /// The error's code and text.
+    pub async fn by_hand(&self, application: &str, operation: &str, body: &Value) -> Result<Value, String> {
+        let mut body = body.clone();
+        let named = json!({ "ApplicationName": application });
+        body["ApplicationName"] = named["ApplicationName"].clone();
+        if body.get("CurrentApplicationVersionId").is_some_and(Value::is_null) || operation == "DeleteApplication" {
+            let shown = self.call(OPERATOR, "DescribeApplication", &named).await?;
+            let (member, of_it) = match operation {
+                "DeleteApplication" => ("CreateTimestamp", "CreateTimestamp"),
+                _ => ("CurrentApplicationVersionId", "ApplicationVersionId"),
+            };
+            body[member] = shown["ApplicationDetail"][of_it].clone();
+        }
+        self.call(OPERATOR, operation, &body).await
+    }
+
+    /// Deletes every snapshot of an application.
+    ///
+    /// # Errors
+    /// The error's code and text.
+    pub async fn delete_snapshots(&self, application: &str) -> Result<(), String> {
+        let named = json!({ "ApplicationName": application });
+        let snapshots = self.call(OPERATOR, "ListApplicationSnapshots", &named).await?;
+        for snapshot in snapshots["SnapshotSummaries"].as_array().into_iter().flatten() {
+            let body = json!({ "ApplicationName": application, "SnapshotName": snapshot["SnapshotName"],
+                "SnapshotCreationTimestamp": snapshot["SnapshotCreationTimestamp"] });
+            self.call(OPERATOR, "DeleteApplicationSnapshot", &body).await?;
+        }
+        Ok(())
+    }
+
+    /// What an application's code does, by its configuration; none where the code is gone.
+    pub async fn behaviour_of(&self, application: &str) -> Option<Behaviour> {
+        let shown = self.call(OPERATOR, "DescribeApplication", &json!({ "ApplicationName": application })).await.ok()?;
+        let code = "/ApplicationDetail/ApplicationConfigurationDescription/ApplicationCodeConfigurationDescription/\
+                    CodeContentDescription/S3ApplicationCodeLocationDescription";
+        let location = shown.pointer(code)?;
+        let object =
+            self.emulator.code().get(BUCKET, location["FileKey"].as_str()?, location["ObjectVersion"].as_str())?;
+        Behaviour::of_content(&object.content).ok()
     }
 
     /// The application's status.
@@ -283,6 +352,16 @@ impl World {
         Ok(())
     }
 
+    /// What may cut this caller off in the middle of its calls.
+    fn breaker(&self, principal: &str) -> Breaker {
+        let mut breakers = self.breakers.lock().unwrap_or_else(PoisonError::into_inner);
+        breakers.entry(principal.to_owned()).or_default().clone()
+    }
+
+    fn http(&self, principal: &str) -> InProcessHttp {
+        InProcessHttp::new(self.emulator.clone()).with_breaker(self.breaker(principal))
+    }
+
     /// Clients that speak to the emulator in the process, as `principal`.
     pub fn sdk(&self, principal: &str) -> SdkConfig {
         let credentials = Credentials::new(principal, "secret", None, None, "scenario");
@@ -290,14 +369,14 @@ impl World {
             .behavior_version(BehaviorVersion::v2026_01_12())
             .region(Region::new("us-east-1"))
             .credentials_provider(SharedCredentialsProvider::new(credentials))
-            .http_client(InProcessHttp::new(self.emulator.clone()))
+            .http_client(self.http(principal))
             .build()
     }
 
     /// The handlers as an execution of this name calls them.
     pub fn functions(&self, principal: &str) -> Functions {
         let sdk = self.sdk(principal);
-        let transport = Arc::new(InProcessTransport(InProcessHttp::new(self.emulator.clone())));
+        let transport = Arc::new(InProcessTransport(self.http(principal)));
         let environment = Environment {
             topic_arn: Some(TOPIC.to_owned()),
             event_bus: Some(BUS.to_owned()),
@@ -361,8 +440,10 @@ impl World {
         let principal = name.to_owned();
         let observer = Arc::new(Onlookers { texts: texts.clone(), stage: Arc::clone(&self.stage) });
         let functions = self.stage.functions(self, &principal);
-        let functions = Arc::new(Crashing::new(functions, planned.crashes.clone()));
-        let engine = Engine::new(self.clock_of_step_functions(planned), functions, observer, self.seed);
+        let clock = self.clock_of_step_functions(planned);
+        let breaker = self.breaker(&principal);
+        let functions = Crashing::new(functions, planned.crashes.clone(), self.clock.clone(), breaker);
+        let engine = Engine::new(clock, Arc::new(functions), observer, self.seed);
         let started_at = self.clock.now();
         let published_before = self.emulator.sinks().published().len();
         let execution = ExecutionInput { name: name.to_owned(), input: input.clone() };
@@ -421,16 +502,18 @@ fn end_of(result: &ExecutionResult) -> ExecutionEnd {
     }
 }
 
-/// Functions of which some calls do not come to their end.
+/// Functions of which some calls do not come to their end, or not once.
 struct Crashing {
     functions: Arc<dyn TaskHandler>,
     crashes: Vec<Crash>,
     called: Mutex<BTreeMap<String, u32>>,
+    clock: Clock,
+    breaker: Breaker,
 }
 
 impl Crashing {
-    fn new(functions: Arc<dyn TaskHandler>, crashes: Vec<Crash>) -> Self {
-        Self { functions, crashes, called: Mutex::default() }
+    fn new(functions: Arc<dyn TaskHandler>, crashes: Vec<Crash>, clock: Clock, breaker: Breaker) -> Self {
+        Self { functions, crashes, called: Mutex::default(), clock, breaker }
     }
 
     /// What is to become of this call.
@@ -441,28 +524,48 @@ impl Crashing {
         let crash = self.crashes.iter().find(|crash| crash.function == function_name && crash.call == *call);
         crash.map(|crash| crash.how)
     }
+
+    /// Runs it until so many calls of services were done. It may have come to its end before.
+    async fn run_until_cut_off(&self, calls: u32, function_name: &str, payload: Value) {
+        self.breaker.after(calls);
+        tokio::select! {
+            biased;
+            () = self.breaker.broken() => {}
+            _ = self.functions.invoke(function_name, payload) => self.breaker.after(0),
+        }
+    }
 }
 
 #[async_trait]
 impl TaskHandler for Crashing {
     async fn invoke(&self, function_name: &str, payload: Value) -> Result<Value, TaskError> {
-        let fate = self.fate(function_name);
+        let run = |payload| self.functions.invoke(function_name, payload);
+        let Some(fate) = self.fate(function_name) else { return run(payload).await };
         match fate {
-            None => return self.functions.invoke(function_name, payload).await,
-            Some(CrashKind::HangsBefore) => std::future::pending().await,
-            Some(CrashKind::DiesBefore) => {}
-            Some(CrashKind::DiesAfter) => {
-                self.functions.invoke(function_name, payload).await?;
+            CrashKind::DiesBefore | CrashKind::HangsBefore => {}
+            CrashKind::DiesAfter | CrashKind::HangsAfter => drop(run(payload).await?),
+            CrashKind::DiesDuring { calls } | CrashKind::HangsDuring { calls } => {
+                self.run_until_cut_off(calls, function_name, payload).await;
             }
-            Some(CrashKind::HangsAfter) => {
-                self.functions.invoke(function_name, payload).await?;
-                std::future::pending::<()>().await;
+            CrashKind::RunsTwice => return tokio::join!(run(payload.clone()), run(payload)).1,
+            CrashKind::RunsLate { seconds } => {
+                let (functions, clock) = (Arc::clone(&self.functions), self.clock.clone());
+                let function_name = function_name.to_owned();
+                tokio::spawn(async move {
+                    clock.sleep(Duration::from_secs(seconds)).await;
+                    functions.invoke(&function_name, payload).await
+                });
             }
         }
-        Err(TaskError {
-            error: "Runtime.ExitError".to_owned(),
-            cause: json!({ "errorType": "Runtime.ExitError", "errorMessage": "the process ended" }).to_string(),
-        })
+        match fate {
+            CrashKind::HangsBefore | CrashKind::HangsAfter | CrashKind::HangsDuring { .. } => {
+                std::future::pending().await
+            }
+            _ => Err(TaskError {
+                error: "Runtime.ExitError".to_owned(),
+                cause: json!({ "errorType": "Runtime.ExitError", "errorMessage": "the process ended" }).to_string(),
+            }),
+        }
     }
 }
 

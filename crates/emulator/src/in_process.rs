@@ -1,6 +1,8 @@
 //! An HTTP client for the AWS SDKs that hands requests straight to the emulator: no network, no real time, so that a test
 //! in virtual time can use the very clients that the Lambdas use.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use aws_smithy_runtime_api::client::http::{
@@ -11,6 +13,7 @@ use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
 use bytes::Bytes;
+use tokio::sync::Notify;
 
 use crate::emulator::Emulator;
 use crate::wire::ConnectionReset;
@@ -20,18 +23,59 @@ use crate::wire::ConnectionReset;
 #[error("the connection was reset by the emulator")]
 pub struct Unreachable;
 
+/// Cuts a caller off in the middle of what it does: so many more calls are done, and of the last no answer comes. Clones
+/// are the same.
+#[derive(Debug, Clone, Default)]
+pub struct Breaker(Arc<Break>);
+
+#[derive(Debug, Default)]
+struct Break {
+    /// Calls that are still done; 0 lets all pass.
+    calls_left: AtomicU32,
+    broken: Notify,
+}
+
+impl Breaker {
+    /// Breaks after so many calls from now on; 0 not at all.
+    pub fn after(&self, calls: u32) {
+        self.0.calls_left.store(calls, Ordering::Relaxed);
+    }
+
+    /// Waits until it breaks.
+    pub async fn broken(&self) {
+        self.0.broken.notified().await;
+    }
+
+    /// Counts a call that was done, and does not come back from the last.
+    async fn count(&self) {
+        let one_less = |left: u32| left.checked_sub(1);
+        if self.0.calls_left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less) == Ok(1) {
+            self.0.broken.notify_one();
+            std::future::pending().await
+        }
+    }
+}
+
 /// HTTP client of the AWS SDKs over an [`Emulator`] in the same process. Each call takes a latency, slept on the
 /// emulator's clock.
 #[derive(Debug, Clone)]
 pub struct InProcessHttp {
     emulator: Emulator,
     latency: Duration,
+    breaker: Breaker,
 }
 
 impl InProcessHttp {
     /// Calls of this emulator with a latency of 30 ms each.
     pub fn new(emulator: Emulator) -> Self {
-        Self { emulator, latency: Duration::from_millis(30) }
+        Self { emulator, latency: Duration::from_millis(30), breaker: Breaker::default() }
+    }
+
+    /// The same where this breaker may cut the caller off.
+    #[must_use]
+    pub fn with_breaker(mut self, breaker: Breaker) -> Self {
+        self.breaker = breaker;
+        self
     }
 
     /// The same with another latency per call.
@@ -44,7 +88,9 @@ impl InProcessHttp {
     /// Answers a GET of a presigned URL with status and body, as a plain HTTP client would.
     pub async fn get(&self, url: &str) -> Result<(u16, Bytes), Unreachable> {
         self.emulator.clock().sleep(self.latency).await;
-        self.emulator.get(url).await
+        let answer = self.emulator.get(url).await;
+        self.breaker.count().await;
+        answer
     }
 
     async fn exchange(&self, request: HttpRequest) -> Result<HttpResponse, ConnectorError> {
@@ -55,6 +101,7 @@ impl InProcessHttp {
             return Err(ConnectorError::user("the emulator takes no streamed bodies".into()));
         };
         let response = self.emulator.handle(http::Request::from_parts(parts, body)).await;
+        self.breaker.count().await;
         if response.extensions().get::<ConnectionReset>().is_some() {
             return Err(ConnectorError::io(Unreachable.into()));
         }

@@ -41,7 +41,7 @@ pub use code::CodeStore;
 pub use control::{ControlError, PlantedSnapshot};
 pub use emulator::{ApplicationView, Emulator, EmulatorConfig, TOKEN_MARKER};
 pub use faults::{Effect, Fault, Loss, Occurrences};
-pub use in_process::{InProcessHttp, Unreachable};
+pub use in_process::{Breaker, InProcessHttp, Unreachable};
 pub use record::RecordEntry;
 pub use snapshots::SnapshotStatus;
 pub use temporary::TemporaryFolder;

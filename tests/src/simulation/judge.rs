@@ -1,0 +1,299 @@
+//! Judges what a plan has left behind: the nine safety rules by the independent checker, whether everybody has ended, and
+//! whether every application was left well, or somebody was told that it is not. What is true is read from the record
+//! and from what was drawn, never from what the deployer says of itself.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::ops::RangeInclusive;
+
+use emulator::RecordEntry;
+use emulator::record::{Call, Event};
+use lifecycle::report::Outcome;
+use lifecycle::verdict::Reason;
+
+use crate::checker::{ExecutionTrace, Observed, check};
+use crate::simulation::plan::{Asked, Disturbance, Kind, Part};
+use crate::simulation::play::{Aftermath, Ended, Rest};
+use crate::world::OPERATOR;
+
+/// Something that is not as it has to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mistake {
+    /// Which demand was not met: a safety rule's number, or a word.
+    pub demand: String,
+    /// What happened.
+    pub what: String,
+}
+
+impl fmt::Display for Mistake {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}: {}", self.demand, self.what)
+    }
+}
+
+fn mistake(demand: &str, what: String) -> Mistake {
+    Mistake { demand: demand.to_owned(), what }
+}
+
+/// A call that changed an application, with its place in the record.
+#[derive(Debug, Clone, Copy)]
+struct Act<'a> {
+    place: usize,
+    call: &'a Call,
+}
+
+impl Act<'_> {
+    fn is_by(&self, principal: &str) -> bool {
+        self.call.principal.as_deref() == Some(principal)
+    }
+}
+
+fn acts<'a>(record: &'a [RecordEntry], application: &'a str) -> impl Iterator<Item = Act<'a>> {
+    record.iter().enumerate().filter_map(move |(place, entry)| match &entry.event {
+        Event::Call(call) if call.mutating && call.done && call.application.as_deref() == Some(application) => {
+            let is_act = ["Update", "Rollback", "Start", "Stop", "Delete"].map(|verb| format!("{verb}Application"));
+            is_act.contains(&call.operation).then_some(Act { place, call })
+        }
+        _ => None,
+    })
+}
+
+impl Aftermath {
+    /// All that is not as it has to be.
+    pub fn mistakes(&self) -> Vec<Mistake> {
+        let traces: Vec<ExecutionTrace> = self.ended.iter().map(|ended| ended.trace.clone()).collect();
+        let apps = self.plan.apps();
+        let properties = apps.iter().flat_map(|app| &app.properties).map(|(_, value)| (*value).to_owned());
+        let secrets: Vec<String> = properties.chain(["another-horse-battery-staple".to_owned()]).collect();
+        let observed = Observed { record: &self.record, executions: &traces, secrets: &secrets };
+        let mut mistakes: Vec<Mistake> =
+            check(&observed).into_iter().map(|it| mistake(&format!("rule {}", it.rule), it.what)).collect();
+        if self.is_endless {
+            mistakes.push(mistake("everybody ends", "somebody waits for ever".to_owned()));
+        }
+        mistakes.extend(self.overtaken_for_no_reason());
+        mistakes.extend(self.older_uploads_after_newer());
+        mistakes.extend(self.superseded_by_nobody());
+        mistakes.extend(self.accepted_what_never_ran());
+        mistakes.extend(self.alarmed_for_no_reason());
+        mistakes.extend(self.snapshots_without_a_summary());
+        mistakes.extend(self.rest.iter().filter_map(|rest| self.left_in_a_bad_state(rest)));
+        mistakes
+    }
+
+    fn all(&self) -> impl Iterator<Item = (&Asked, &Ended)> {
+        let asked = |ended: &Ended| self.plan.asked().find(|asked| asked.number == ended.asked);
+        self.ended.iter().filter_map(move |ended| Some((asked(ended)?, ended)))
+    }
+
+    fn acts_of<'a>(&'a self, ended: &'a Ended) -> impl Iterator<Item = Act<'a>> {
+        acts(&self.record, &ended.trace.application).filter(|act| act.is_by(&ended.trace.principal))
+    }
+
+    fn is_redriven(ended: &Ended) -> bool {
+        ended.trace.pause.is_some()
+    }
+
+    /// Whether both deploy uploads and the first's is the newer: of one key by S3's order, of others by their time.
+    fn is_newer_upload(newer: &Ended, older: &Ended) -> bool {
+        let upload = |ended: &Ended| ended.trace.input.get("upload").cloned();
+        let (Some(newer), Some(older)) = (upload(newer), upload(older)) else { return false };
+        let text = |upload: &serde_json::Value, field: &str| upload[field].as_str().unwrap_or_default().to_owned();
+        let of_field = |field| (text(&newer, field), text(&older, field));
+        let (one, other) = if newer["key"] == older["key"] { of_field("sequencer") } else { of_field("at") };
+        one > other
+    }
+
+    /// Whoever is told that a newer upload has overtaken it has touched nothing, and there is that newer upload.
+    fn overtaken_for_no_reason(&self) -> Vec<Mistake> {
+        let mut mistakes = Vec::new();
+        for (_, ended) in self.all() {
+            let because = ended.report.iter().flat_map(|report| &report.because);
+            for execution in because.filter_map(|reason| match reason {
+                Reason::NewerUpload { execution } => Some(execution),
+                _ => None,
+            }) {
+                let name = &ended.trace.name;
+                let is_newer = |(_, other): (&Asked, &Ended)| {
+                    // Uploads of the same second are told apart by their keys.
+                    other.trace.name == *execution && !Self::is_newer_upload(ended, other)
+                };
+                if !self.all().any(is_newer) {
+                    let what = format!("{name} gave way to {execution}, which is no newer upload");
+                    mistakes.push(mistake("the newest upload wins", what));
+                }
+                if self.acts_of(ended).next().is_some() {
+                    let what = format!("{name} was overtaken, and has touched the application");
+                    mistakes.push(mistake("the newest upload wins", what));
+                }
+            }
+        }
+        mistakes
+    }
+
+    /// An upload is not made after a newer one, but by an execution that was redriven.
+    fn older_uploads_after_newer(&self) -> Vec<Mistake> {
+        let mut mistakes = Vec::new();
+        let first_update = |ended| self.acts_of(ended).find(|act| act.call.operation == "UpdateApplication");
+        for (_, newer) in self.all() {
+            for (_, older) in self.all().filter(|(_, older)| Self::is_newer_upload(newer, older)) {
+                let is_same = newer.trace.application == older.trace.application;
+                let places = (first_update(newer), first_update(older));
+                if let (Some(of_newer), Some(of_older)) = places
+                    && is_same
+                    && of_newer.place < of_older.place
+                    && !Self::is_redriven(older)
+                {
+                    let (older, newer) = (&older.trace.name, &newer.trace.name);
+                    let what = format!("{older} was deployed after {newer}, which is a newer upload");
+                    mistakes.push(mistake("the newest upload wins", what));
+                }
+            }
+        }
+        mistakes
+    }
+
+    /// Who ends as Superseded for another reason than a newer upload has met somebody: a person, the service, or an
+    /// execution that was redriven. Another execution is not in its turn.
+    fn superseded_by_nobody(&self) -> Vec<Mistake> {
+        let mut mistakes = Vec::new();
+        let out_of_turn: BTreeSet<&str> = self
+            .all()
+            .filter(|(_, ended)| Self::is_redriven(ended) || self.runs_late(ended))
+            .map(|(_, ended)| &*ended.trace.principal)
+            .collect();
+        for (asked, ended) in self.all().filter(|(_, ended)| !Self::is_redriven(ended)) {
+            let Some(report) = ended.report.as_ref().filter(|report| report.outcome == Outcome::Superseded) else {
+                continue;
+            };
+            if report.because.iter().any(|reason| matches!(reason, Reason::NewerUpload { .. })) {
+                continue;
+            }
+            let made = report.because.iter().find_map(|reason| match reason {
+                Reason::VersionChanged { expected, found } => {
+                    Some(self.makers_of(asked.application, expected + 1..=*found))
+                }
+                _ => None,
+            });
+            let is_newer = |maker: Option<&str>| maker.is_some_and(|it| it == OPERATOR || out_of_turn.contains(it));
+            if let Some(makers) = made.filter(|makers| !makers.iter().copied().any(is_newer)) {
+                let (name, what) = (&ended.trace.name, asked.what);
+                let what = format!("{name} ({what}) was superseded by {makers:?}, who made no newer change");
+                mistakes.push(mistake("superseded by somebody", what));
+            }
+        }
+        mistakes
+    }
+
+    /// Whether one of its Lambdas may run after the execution has ended.
+    fn runs_late(&self, ended: &Ended) -> bool {
+        self.plan.disturbances(ended.asked).any(|it| matches!(it, Disturbance::Abort(_) | Disturbance::Crash(_)))
+    }
+
+    /// Who made these versions; none where it was the service.
+    fn makers_of(&self, of: &str, versions: RangeInclusive<u64>) -> Vec<Option<&str>> {
+        let makers = self.record.iter().filter_map(|entry| match &entry.event {
+            Event::Version { application, to, principal, .. } if application == of && versions.contains(to) => {
+                Some(principal.as_deref())
+            }
+            _ => None,
+        });
+        makers.collect()
+    }
+
+    /// Code that never has all its tasks running is never accepted, however little can be read of it.
+    fn accepted_what_never_ran(&self) -> Vec<Mistake> {
+        let accepted = self.all().filter(|(asked, ended)| {
+            asked.code.as_ref().is_some_and(|code| code.kind.is_never_well())
+                && ended.outcome() == Some(Outcome::Deployed)
+                && self.found_it_running(ended)
+        });
+        let told = accepted.map(|(asked, ended)| {
+            let kind = asked.code.as_ref().map(|code| code.kind);
+            mistake("only what is well is accepted", format!("{} is Deployed, of {kind:?}", ended.trace.name))
+        });
+        told.collect()
+    }
+
+    /// Whether the execution has begun with an application at work, or has started it.
+    fn found_it_running(&self, ended: &Ended) -> bool {
+        let is_at_work = |act: Act<'_>| {
+            act.call.operation == "StartApplication" || act.call.before.as_ref().is_some_and(|it| it.status != "READY")
+        };
+        self.acts_of(ended).any(is_at_work)
+    }
+
+    /// Where nothing goes wrong, nothing is undone, and nobody is called but for a request that cannot be meant.
+    fn alarmed_for_no_reason(&self) -> Vec<Mistake> {
+        if !self.plan.is_undisturbed() {
+            return Vec::new();
+        }
+        let is_fine = |(asked, ended): &(&Asked, &Ended)| match ended.outcome() {
+            Some(Outcome::Deployed | Outcome::NoChange) => true,
+            // Code without state, or another's turn for longer than the policy waits.
+            Some(Outcome::Refused) => asked.code.is_some() || !asked.input["policy"].is_null(),
+            Some(Outcome::Superseded) => asked.is_upload,
+            Some(Outcome::NeedsAttention) => asked.input["policy"]["turnTimeoutSeconds"].is_number(),
+            Some(Outcome::RolledBack | Outcome::Restored) | None => false,
+        };
+        let alarmed = self.all().filter(|it| !is_fine(it));
+        let told = alarmed.map(|(asked, ended)| {
+            let summary = ended.report.as_ref().map(|report| &report.summary);
+            let what = format!("{} ({}) is {:?}: {summary:?}", ended.trace.name, asked.what, ended.outcome());
+            mistake("nothing is undone without a reason", what)
+        });
+        told.collect()
+    }
+
+    fn snapshots_without_a_summary(&self) -> Vec<Mistake> {
+        let without = self.snapshots.iter().filter(|summary| summary.is_none());
+        without.map(|_| mistake("everybody ends", "a run of snapshots has no summary".to_owned())).collect()
+    }
+
+    /// The application is well, or it is stopped and somebody asked for that, or somebody was told that it is not, or it
+    /// is a person who left it so.
+    fn left_in_a_bad_state(&self, rest: &Rest) -> Option<Mistake> {
+        let all_acts = || acts(&self.record, rest.application);
+        let last = all_acts().last()?.call.principal.as_deref();
+        // Nobody has touched it, or a person did last: it is as that person wanted it.
+        let (asked, ended) = self.all().find(|(_, ended)| Some(&*ended.trace.principal) == last)?;
+        let is_told = ended.outcome() == Some(Outcome::NeedsAttention);
+        if ended.trace.was_aborted || is_told {
+            return None;
+        }
+        let name = format!("{} ({}), {:?}", ended.trace.name, asked.what, ended.outcome());
+        let Rest { application, status, look, .. } = rest;
+        let bad = |what: String| Some(mistake("left well, or told", what));
+        match (status.as_deref(), look) {
+            (Some("RUNNING" | "READY"), Some(Outcome::NoChange)) => {}
+            (Some("RUNNING"), Some(Outcome::NeedsAttention)) if self.may_fail_later(rest) => {}
+            _ => return bad(format!("{application} is {status:?} and was found {look:?} after {name}")),
+        }
+        // What was aborted or overtaken, and what a person was asked to look at, may have left it stopped, too.
+        let may_leave_it_stopped = |(asked, ended): (&Asked, &Ended)| {
+            let left = [None, Some(Outcome::NeedsAttention), Some(Outcome::Superseded)];
+            asked.application == rest.application
+                && (asked.is_to_stand_still() || left.contains(&ended.outcome()))
+                && self.acts_of(ended).next().is_some()
+        };
+        let was_stopped_by_a_person = all_acts().any(|act| act.call.operation == "StopApplication" && act.is_by(OPERATOR));
+        let was_running = self.plan.apps().iter().any(|app| app.name == rest.application && app.is_running);
+        let was_to_stop = self.all().any(may_leave_it_stopped) || was_stopped_by_a_person || self.may_fail_later(rest);
+        if status.as_deref() == Some("READY") && was_running && !was_to_stop {
+            return bad(format!("{application} was stopped, for which nobody asked, after {name}"));
+        }
+        None
+    }
+
+    /// Whether the code that runs at the end is well for some time only.
+    fn may_fail_later(&self, rest: &Rest) -> bool {
+        let Some(behaviour) = &rest.behaviour else { return true };
+        let of_parts = self.plan.kept().filter_map(|(_, part)| match part {
+            Part::Asked(asked) => asked.code.as_ref(),
+            Part::Quirk(_, crate::simulation::plan::Quirk::Code(code)) => Some(code),
+            _ => None,
+        });
+        let kinds: BTreeSet<Kind> = of_parts.filter(|code| code.behaviour == *behaviour).map(|code| code.kind).collect();
+        kinds.iter().any(|kind| !kind.is_always_well() && !kind.is_never_well())
+    }
+}
