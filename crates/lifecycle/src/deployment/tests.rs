@@ -127,6 +127,40 @@ fn state_is_given_up_only_where_the_request_says_so() {
 }
 
 #[test]
+fn a_verdict_is_told_when_it_changes_and_is_not_that_all_goes_on() {
+    let mut deployment = updating(&json!({}), "RUNNING");
+    let begun = deployment.events.len();
+    let no_job = || Verdict::progressing(Reason::NoJob);
+    let finished = || Verdict::healthy(Reason::JobFinished);
+    let still_healthy = || Verdict::healthy(Reason::WasNotRunning);
+    for (second, verdict) in (1..).zip([no_job(), no_job(), finished(), still_healthy(), no_job(), finished()]) {
+        deployment.conclude(verdict, at(second));
+    }
+    let told: Vec<_> = deployment.events[begun..].iter().map(|event| (event.at, event.what.as_str())).collect();
+    let healthy = "Healthy: the job came to the end of its input";
+    assert_eq!(told, [(at(3), healthy)], "the same words twice are told once");
+    deployment.conclude(Verdict::failing(Reason::NoJob), at(7));
+    deployment.conclude(Verdict::inconclusive(Reason::NoJob), at(8));
+    let told: Vec<_> = deployment.events[begun + 1..].iter().map(|event| event.what.as_str()).collect();
+    assert_eq!(told, ["Failing: Flink shows no job", "Inconclusive: Flink shows no job"]);
+}
+
+#[test]
+fn an_application_is_stopped_as_asked_and_by_force_on_the_way_back() {
+    for (word, wanted, first_wait) in [("graceful", Stop::Graceful, 45), ("force", Stop::Force, 30)] {
+        let mut deployment = due(&json!({ "stop": word }), "RUNNING");
+        deployment.take(Rung::Stop);
+        assert_eq!(deployment.way_to_stop(), wanted);
+        deployment.begin(Some("op".into()), None, at(1));
+        assert_eq!(goes_on(&deployment), format!("WaitForOperation {first_wait}"), "a snapshot takes its time");
+        deployment.take(Rung::ForceStop);
+        assert_eq!(deployment.way_to_stop(), Stop::Force);
+        deployment.begin(Some("op".into()), None, at(2));
+        assert_eq!(goes_on(&deployment), "WaitForOperation 30");
+    }
+}
+
+#[test]
 fn the_first_failure_is_the_one_that_is_reported() {
     let mut deployment = updating(&json!({}), "RUNNING");
     deployment.conclude(Verdict::inconclusive(Reason::NoJob), at(1));
