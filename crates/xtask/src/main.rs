@@ -8,6 +8,7 @@ mod check;
 mod definitions;
 mod hygiene;
 mod leftovers;
+mod mutants;
 mod package;
 mod process;
 mod programs;
@@ -78,6 +79,15 @@ enum Task {
         #[arg(value_enum, value_name = "STEP")]
         steps: Vec<Step>,
     },
+    /// Change the decisions in one place at a time, and fail where no test of theirs notices
+    ///
+    /// Runs cargo-mutants over the crate `lifecycle` (an hour on two cores). Prints how many changes were caught; those
+    /// that survived are named. Everything is kept in target/mutants.
+    Mutants {
+        /// Arguments for cargo-mutants, such as --file PATH or --shard 0/4
+        #[arg(last = true, value_name = "ARGUMENT")]
+        arguments: Vec<String>,
+    },
     /// Print what each role of the template may do and where it is done, and fail where a role is too wide or too narrow
     ///
     /// Plays all scenarios and compares what each function calls with its role. A test makes the same comparison.
@@ -97,6 +107,7 @@ fn main() -> ExitCode {
         Task::E2e { arguments } => programs::run_suite(&workspace, &arguments),
         Task::Test { filters, arguments } => test::run(&workspace, &filters, &arguments),
         Task::Check { steps } => check::run(&workspace, &steps),
+        Task::Mutants { arguments } => mutants::run(&workspace, &arguments),
         Task::Permissions => programs::run_permissions(&workspace),
         Task::Package(arguments) => package::run(&workspace, &arguments),
     };
