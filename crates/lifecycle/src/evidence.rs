@@ -162,7 +162,7 @@ pub struct Tasks {
 impl Tasks {
     /// Every task of every vertex is at work or has come to its end.
     pub fn are_all_at_work(&self) -> bool {
-        self.total > 0 && self.running + self.finished == self.total
+        self.total > 0 && self.running.checked_add(self.finished) == Some(self.total)
     }
 }
 
@@ -258,7 +258,7 @@ pub fn count_restarts(series: &[DataPoint]) -> Restarts {
     for point in series {
         let more = if point.value >= before { point.value - before } else { point.value };
         if more > 0 {
-            restarts.count += more;
+            restarts.count = restarts.count.saturating_add(more);
             restarts.last_at = Some(point.at);
         }
         before = point.value;

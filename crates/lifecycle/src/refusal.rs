@@ -19,7 +19,10 @@ pub struct Refusal {
 impl Refusal {
     /// Says that `field` has this problem and that cure.
     pub fn new(field: impl Into<String>, problem: impl Into<String>, cure: impl Into<String>) -> Self {
-        Self { field: shortened(field.into()), problem: shortened(problem.into()), cure: shortened(cure.into()) }
+        let field = field.into();
+        // JSON may have a member without a name.
+        let field = if field.trim().is_empty() { "(a field without a name)".to_owned() } else { field };
+        Self { field: shortened(field), problem: shortened(problem.into()), cure: shortened(cure.into()) }
     }
 }
 

@@ -341,13 +341,17 @@ pub(crate) fn unreadable(error: &serde_path_to_error::Error<serde_json::Error>) 
     let path = error.path().to_string();
     let message = error.inner().to_string();
     let field = if path == "." { "input".to_owned() } else { path };
+    // These words begin the message: further on they could be the value's own.
     if let Some(name) = quoted_after(&message, "unknown field ") {
         return Refusal::new(field_named(&field, name), "unknown field", "correct the spelling or leave it out");
     }
     if let Some(name) = quoted_after(&message, "missing field ") {
         return Refusal::new(field_named(&field, name), "missing", "give it");
     }
-    let expected = message.split_once("expected ").map_or("another kind of value", |(_, expected)| expected);
+    // What is expected ends such a message; the value, which comes before, may say `expected` too.
+    let tells_the_type = ["invalid ", "unknown variant `"].iter().any(|start| message.starts_with(start));
+    let expected = message.rsplit_once("expected ").filter(|_| tells_the_type);
+    let expected = expected.map_or("another kind of value", |(_, expected)| expected);
     let expected = match expected {
         "u32" => "a whole number, 0 or more",
         "a map" => "an object",
@@ -358,7 +362,7 @@ pub(crate) fn unreadable(error: &serde_path_to_error::Error<serde_json::Error>) 
 }
 
 fn quoted_after<'message>(message: &'message str, words: &str) -> Option<&'message str> {
-    message.split_once(words)?.1.strip_prefix('`')?.split('`').next()
+    message.strip_prefix(words)?.strip_prefix('`')?.split('`').next()
 }
 
 fn field_named(path: &str, name: &str) -> String {

@@ -362,7 +362,7 @@ fn count_restarts_of(watch: &mut JobWatch, job: &Job) -> bool {
     let Some(counter) = job.restarts else { return false };
     let more = if counter >= watch.counter { counter - watch.counter } else { counter };
     watch.counter = counter;
-    watch.restarts += more;
+    watch.restarts = watch.restarts.saturating_add(more);
     more > 0
 }
 
