@@ -258,3 +258,6 @@ impl Told {
         Self { snapshot: snapshot.name.clone(), version: snapshot.version, created_at: snapshot.created_at, why }
     }
 }
+
+#[cfg(test)]
+mod tests;
