@@ -355,3 +355,48 @@ fn a_stale_snapshot_is_told_or_refused() {
     stopped.application.as_mut().unwrap().status = "READY".into();
     assert_eq!(warnings(&policy(600, "refuse"), &stopped, 0), 0, "nothing runs that could be stopped");
 }
+
+#[test]
+fn a_checkpoint_that_cannot_come_in_time_is_not_waited_for() {
+    let policy = |more: Value| {
+        let mut policy = json!({ "settleTimeoutSeconds": 600 });
+        policy.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        json!({ "policy": policy })
+    };
+    let updating = |milliseconds: u64| {
+        let checkpoints = json!({ "CheckpointConfigurationUpdate": { "CheckpointIntervalUpdate": milliseconds } });
+        let mut fields = policy(json!({}));
+        fields["update"] =
+            json!({ "ApplicationConfigurationUpdate": { "FlinkApplicationConfigurationUpdate": checkpoints } });
+        fields
+    };
+    let with = |interval: Option<u64>, is_enabled: bool| {
+        let mut look = look("RUNNING");
+        let application = look.application.as_mut().unwrap();
+        (application.checkpoint_interval_seconds, application.checkpointing_enabled) = (interval, is_enabled);
+        look
+    };
+    let refused_of = |fields: &Value, look: &PreflightLook| {
+        refused(fields, look, 0).into_iter().map(|(field, problem)| format!("{field}: {problem}")).collect::<Vec<_>>()
+    };
+    let too_late = |interval| {
+        let problem = format!("checkpoints come every {interval} s, so that none can be complete in time");
+        vec![format!("policy.settleTimeoutSeconds: {problem}")]
+    };
+    let any = policy(json!({}));
+    // The request, seconds from one checkpoint to the next, whether they are on, and what is refused.
+    let table = [
+        (&any, Some(599), true, vec![]),
+        (&any, Some(600), true, too_late(600)),
+        (&any, Some(3_600), true, too_late(3_600)),
+        (&any, Some(3_600), false, vec![]),
+        (&any, None, true, vec![]),
+        (&policy(json!({ "requireCheckpoint": false })), Some(3_600), true, vec![]),
+        // What the update sets counts, and a part of a second is one.
+        (&updating(599_000), Some(3_600), true, vec![]),
+        (&updating(599_001), Some(60), true, too_late(600)),
+    ];
+    for (fields, interval, is_enabled, expected) in table {
+        assert_eq!(refused_of(fields, &with(interval, is_enabled)), expected, "{fields} {interval:?} {is_enabled}");
+    }
+}
