@@ -225,6 +225,7 @@ fn pin(configuration: &mut Map<String, Value>, code: Option<&Code>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fixtures::updating;
 
     fn detail() -> Value {
         json!({
@@ -322,7 +323,16 @@ mod tests {
                     { "CloudWatchLoggingOptionId": "1.1", "LogStreamARNUpdate": "arn:a" } ] })),
                 true,
             ),
+            (flink(json!({ "ParallelismConfigurationUpdate": { "ConfigurationTypeUpdate": "DEFAULT" } })), false),
+            // A list that is a value and not one of elements with ids, whatever it holds.
+            (object(json!({ "QuantumUpdate": [{ "Qubits": 3 }] })), true),
+            (object(json!({ "QuantumUpdate": [{ "Qubits": 4 }] })), false),
         ];
+        let detail = || {
+            let mut detail = detail();
+            detail["Quantum"] = json!([{ "Qubits": 3 }]);
+            detail
+        };
         for (update, expected) in cases {
             assert_eq!(is_in_effect(&update, &detail()), expected, "{update:?}");
         }
@@ -382,14 +392,122 @@ mod tests {
     }
 
     #[test]
-    fn sections_that_were_added_are_taken_away_where_an_update_can() {
+    fn what_is_put_back_is_what_an_update_takes_and_no_more() {
+        type Change = fn(&mut Value);
+        // With the type DEFAULT the service refuses the other members.
+        let flink = json!({
+            "CheckpointConfigurationUpdate": { "ConfigurationTypeUpdate": "DEFAULT" },
+            "ParallelismConfigurationUpdate": {
+                "ConfigurationTypeUpdate": "CUSTOM", "ParallelismUpdate": 2, "ParallelismPerKPUUpdate": 1,
+                "AutoScalingEnabledUpdate": false
+            },
+        });
+        let table: [(Change, Map<String, Value>); 5] = [
+            (
+                |detail| detail["ServiceExecutionRole"] = json!("arn:aws:iam::1:role/other"),
+                object(json!({ "ServiceExecutionRoleUpdate": "arn:aws:iam::1:role/orders" })),
+            ),
+            (
+                |detail| {
+                    detail["ApplicationConfigurationDescription"]["FlinkApplicationConfigurationDescription"]["CheckpointConfigurationDescription"] =
+                        json!({ "ConfigurationType": "CUSTOM", "CheckpointingEnabled": false });
+                },
+                configuration(json!({ "FlinkApplicationConfigurationUpdate": flink })),
+            ),
+            (
+                |detail| {
+                    detail["ApplicationConfigurationDescription"]["VpcConfigurationDescriptions"][0]["SubnetIds"] =
+                        json!(["other"]);
+                },
+                configuration(json!({ "VpcConfigurationUpdates": [
+                    { "VpcConfigurationId": "2.1", "SubnetIdUpdates": ["s1"], "SecurityGroupIdUpdates": ["g1"] } ] })),
+            ),
+            (
+                |detail| detail["CloudWatchLoggingOptionDescriptions"][0]["LogStreamARN"] = json!("arn:other"),
+                object(json!({ "CloudWatchLoggingOptionUpdates": [
+                    { "CloudWatchLoggingOptionId": "1.1", "LogStreamARNUpdate": "arn:a" } ] })),
+            ),
+            // How the job was last started is no configuration.
+            (
+                |detail| {
+                    detail["ApplicationConfigurationDescription"]["RunConfigurationDescription"] =
+                        json!({ "ApplicationRestoreConfigurationDescription": {} });
+                },
+                Map::new(),
+            ),
+        ];
+        for (change, expected) in table {
+            let mut current = detail();
+            change(&mut current);
+            assert_eq!(put_back(&current, &detail(), None), expected);
+        }
+    }
+
+    #[test]
+    fn logging_that_was_added_stays_since_no_update_takes_it_away() {
         let mut before = detail();
-        object(before["ApplicationConfigurationDescription"].clone());
-        before["ApplicationConfigurationDescription"]
-            .as_object_mut()
-            .map(|sections| sections.remove("EnvironmentPropertyDescriptions"));
-        let expected = configuration(json!({ "EnvironmentPropertyUpdates": { "PropertyGroups": [] } }));
-        assert_eq!(put_back(&detail(), &before, None), expected);
+        before["CloudWatchLoggingOptionDescriptions"] = json!([]);
+        assert_eq!(put_back(&detail(), &before, None), Map::new());
+    }
+
+    #[test]
+    fn code_is_lost_where_its_key_holds_something_else_and_no_version_is_known() {
+        let code = |key: &str, version: Option<&str>| Code {
+            bucket_arn: "arn:aws:s3:::code".into(),
+            key: key.into(),
+            object_version: version.map(str::to_owned),
+        };
+        let elsewhere = Code { bucket_arn: "arn:aws:s3:::other".into(), ..code("orders.jar", None) };
+        let replaced = json!({ "ApplicationConfigurationUpdate": { "ApplicationCodeConfigurationUpdate": {
+            "CodeContentUpdate": { "S3ContentLocationUpdate": { "FileKeyUpdate": "orders.jar" } } } } });
+        let untouched = json!({ "RuntimeEnvironmentUpdate": "FLINK-1_20" });
+        // The update, the code before it, the code now, and whether the one before is lost.
+        let table = [
+            (&replaced, Some(code("orders.jar", None)), Some(code("orders.jar", None)), true),
+            (&replaced, Some(code("orders.jar", None)), None, true),
+            (&replaced, Some(code("orders.jar", Some("v1"))), Some(code("orders.jar", None)), false),
+            (&replaced, Some(code("orders.jar", None)), Some(code("orders-2.jar", None)), false),
+            (&replaced, Some(code("orders.jar", None)), Some(elsewhere), false),
+            (&replaced, None, Some(code("orders.jar", None)), false),
+            (&untouched, Some(code("orders.jar", None)), Some(code("orders.jar", None)), false),
+        ];
+        for (update, before, now, is_lost) in table {
+            let mut deployment = updating(&json!({ "update": update }), "RUNNING");
+            deployment.baseline.as_mut().unwrap().code = before;
+            let expected = is_lost.then(|| Reason::CodeNotPinned { key: "orders.jar".into() });
+            assert_eq!(lost_code(&deployment, now.as_ref()), expected, "{update} {now:?}");
+        }
+    }
+
+    #[test]
+    fn sections_that_were_added_are_taken_away_where_an_update_can() {
+        let off = json!({ "RollbackEnabledUpdate": false });
+        let table = [
+            ("EnvironmentPropertyDescriptions", json!({ "EnvironmentPropertyUpdates": { "PropertyGroups": [] } })),
+            (
+                "ApplicationSystemRollbackConfigurationDescription",
+                json!({ "ApplicationSystemRollbackConfigurationUpdate": off }),
+            ),
+            (
+                "ApplicationEncryptionConfigurationDescription",
+                json!({ "ApplicationEncryptionConfigurationUpdate": { "KeyTypeUpdate": "AWS_OWNED_KEY" } }),
+            ),
+        ];
+        let section = |detail: &mut Value, name: &str, section: Option<Value>| {
+            let sections = detail["ApplicationConfigurationDescription"].as_object_mut().unwrap();
+            sections.remove(name);
+            sections.extend(section.map(|section| (name.to_owned(), section)));
+        };
+        for (name, expected) in table {
+            let (mut before, mut now) = (detail(), detail());
+            section(&mut before, name, None);
+            section(&mut now, name, Some(json!({})));
+            assert_eq!(put_back(&now, &before, None), configuration(expected), "{name}");
+        }
+        let (mut before, mut now) = (detail(), detail());
+        section(&mut before, "VpcConfigurationDescriptions", None);
+        section(&mut now, "QuantumDescription", Some(json!({})));
+        assert_eq!(put_back(&now, &before, None), Map::new(), "what no update takes away stays");
     }
 
     #[test]
