@@ -55,12 +55,15 @@ impl Redactor {
         }
     }
 
-    /// Strikes this secret out as well, in the forms in which it is quoted: as it is, escaped as in JSON, and each line
-    /// of it.
+    /// Strikes this secret out as well, in the forms in which it is quoted: as it is, escaped as in JSON, percent-encoded
+    /// as in a connection's URL, and each line of it.
     pub(crate) fn add(&mut self, secret: &str) {
         let escaped = Value::from(secret).to_string();
         let unquoted = escaped.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or_default();
-        let forms = secret.lines().chain([secret, unquoted]);
+        let form: String = url::form_urlencoded::byte_serialize(secret.trim().as_bytes()).collect();
+        // A plus of the secret itself is encoded: this one is a space.
+        let component = form.replace('+', "%20");
+        let forms = secret.lines().chain([secret, unquoted, &form, &component]);
         let forms = forms.map(str::trim).filter(|form| form.chars().count() >= SHORTEST_SECRET);
         self.secrets.extend(forms.map(str::to_owned));
     }
@@ -140,7 +143,7 @@ mod tests {
 
     #[test]
     fn values_are_struck_out_wherever_they_stand() {
-        let cases: [(&[&str], &str, &str); 9] = [
+        let cases: [(&[&str], &str, &str); 12] = [
             (&["hunter2"], "hunter2 is not hunter2", "[redacted] is not [redacted]"),
             (&["abc"], "abc stays: it is too short", "abc stays: it is too short"),
             (&["pass", "password"], "the password", "the [redacted]"),
@@ -148,6 +151,9 @@ mod tests {
             (&["say \"friend\""], "it said say \\\"friend\\\" there", "it said [redacted] there"),
             (&["first line\nsecond line"], "at second line it broke", "at [redacted] it broke"),
             (&["  padded  "], "was padded here", "was [redacted] here"),
+            (&["p@ss word+1"], "jdbc:x?password=p%40ss%20word%2B1&y", "jdbc:x?password=[redacted]&y"),
+            (&["p@ss word+1"], "password=p%40ss+word%2B1", "password=[redacted]"),
+            (&[" p@ss "], "password=p%40ss;", "password=[redacted];"),
             (&["hunter2-of-the-database"], "cut off: hunter2-of-t", "cut off: [redacted]"),
             (&["hunter2-of-the-database"], "cut off: hun", "cut off: hun"),
         ];
