@@ -438,6 +438,16 @@ mod tests {
             "restore": { "type": "RESTORE_FROM_CUSTOM_SNAPSHOT", "snapshot": "s".repeat(256) },
         });
         assert!(Request::parse(&request).is_ok());
+        // The path of this field is `X.fff…`.
+        let field = |bytes: usize| json!({ "application": "orders", "update": { "X": { "f".repeat(bytes - 2): 1 } } });
+        assert!(Request::parse(&field(LARGEST_FIELDS_BYTES)).is_ok());
+        assert_eq!(refused(&field(LARGEST_FIELDS_BYTES + 1)), ["update"]);
+        let bytes = |bytes: usize| {
+            let around = json!({ "application": "orders", "update": { "X": "" } }).to_string().len();
+            json!({ "application": "orders", "update": { "X": "x".repeat(bytes - around) } })
+        };
+        assert!(Request::parse(&bytes(LARGEST_REQUEST_BYTES)).is_ok());
+        assert_eq!(refused(&bytes(LARGEST_REQUEST_BYTES + 1)), ["input"]);
     }
 
     #[test]
@@ -531,6 +541,85 @@ mod tests {
         ];
         for (input, field) in cases {
             assert_eq!(refused(&input), [field], "{input}");
+        }
+    }
+
+    #[test]
+    fn a_stop_or_a_start_is_something_to_do() {
+        for more in [json!({ "stop": "graceful" }), json!({ "stop": "force" }), json!({ "start": true })] {
+            let mut input = json!({ "application": "orders" });
+            input.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            assert!(Request::parse(&input).is_ok(), "{input}");
+        }
+        assert_eq!(refused(&json!({ "application": "orders", "start": false })), ["update"]);
+    }
+
+    #[test]
+    fn an_upload_is_what_s3_says_of_one() {
+        let with = |member: &str, value: Value| {
+            let mut upload = json!({
+                "bucket": "code", "key": "orders.jar", "versionId": "v1", "sequencer": "0055AED6DCD90281E5",
+                "at": "2026-11-20T08:00:00Z",
+            });
+            upload[member] = value;
+            json!({ "application": "orders", "update": { "RuntimeEnvironmentUpdate": "FLINK-1_20" }, "upload": upload })
+        };
+        for (member, most) in [("bucket", 63), ("key", 1_024), ("versionId", 1_024), ("sequencer", 64)] {
+            let field = format!("upload.{member}");
+            for text in [String::new(), "a".repeat(most + 1)] {
+                assert_eq!(refused(&with(member, json!(text))), [field.as_str()], "{} of {most}", text.len());
+            }
+            assert!(Request::parse(&with(member, json!("a".repeat(most)))).is_ok(), "{member}");
+            // Only the sequencer has to be hexadecimal.
+            assert_eq!(Request::parse(&with(member, json!("xyz"))).is_err(), member == "sequencer", "{member}");
+        }
+        assert_eq!(refused(&with("at", json!("yesterday"))), ["upload.at"]);
+    }
+
+    #[test]
+    fn a_wrong_type_is_told_with_the_right_one() {
+        let update = json!({ "RuntimeEnvironmentUpdate": "FLINK-1_20" });
+        let table = [
+            (json!({ "policy": { "bakeSeconds": "5m" } }), "policy.bakeSeconds", "give a whole number, 0 or more"),
+            (json!({ "policy": { "requireCheckpoint": 1 } }), "policy.requireCheckpoint", "give a boolean"),
+            (json!({ "policy": { "onFailure": "panic" } }), "policy.onFailure", "give `rollBack` or `hold`"),
+            (json!({ "update": [] }), "update", "give an object"),
+            (json!({ "restore": 5 }), "restore", "give an object"),
+            (json!({ "policy": { "alarms": "lag" } }), "policy.alarms", "give a sequence"),
+            (json!({ "polcy": {} }), "polcy", "correct the spelling or leave it out"),
+            (json!({ "upload": {} }), "upload.bucket", "give it"),
+        ];
+        for (fields, field, cure) in table {
+            let mut input = json!({ "application": "orders", "update": update });
+            input.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+            let refusals = Request::parse(&input).expect_err("should be refused");
+            let told: Vec<_> = refusals.iter().map(|it| (it.field.as_str(), it.cure.as_str())).collect();
+            assert_eq!(told, [(field, cure)], "{fields}");
+        }
+    }
+
+    #[test]
+    fn how_state_is_restored_is_stated_in_the_services_words() {
+        let table = [
+            (Restore::default(), json!({ "ApplicationRestoreType": "RESTORE_FROM_LATEST_SNAPSHOT" })),
+            (
+                Restore { restore_type: RestoreType::Skip, ..Restore::default() },
+                json!({ "ApplicationRestoreType": "SKIP_RESTORE_FROM_SNAPSHOT" }),
+            ),
+            (
+                Restore::from_snapshot("monday"),
+                json!({ "ApplicationRestoreType": "RESTORE_FROM_CUSTOM_SNAPSHOT", "SnapshotName": "monday" }),
+            ),
+        ];
+        for (restore, application) in table {
+            for allowed in [false, true] {
+                let restore = Restore { allow_non_restored_state: allowed, ..restore.clone() };
+                let expected = json!({
+                    "ApplicationRestoreConfiguration": application,
+                    "FlinkRunConfiguration": { "AllowNonRestoredState": allowed },
+                });
+                assert_eq!(restore.run_configuration(), expected);
+            }
         }
     }
 
