@@ -322,6 +322,18 @@ mod tests {
     }
 
     #[test]
+    fn evidence_is_told_in_words() {
+        let tasks = Tasks { total: 9, running: 2, waiting: 1, initializing: 2, finished: 3, failed: 1 };
+        assert_eq!(tasks.to_string(), "2 of 9 tasks running, 1 waiting, 2 initializing, 3 finished, 1 failed");
+        assert_eq!(Tasks { total: 4, running: 4, ..Tasks::default() }.to_string(), "4 of 4 tasks running");
+        assert_eq!(Unreadable::new("the job", "timed out").to_string(), "the job could not be read: timed out");
+        let failure = Failure { exception: "java.lang.Error".into(), message: "x".into(), task: None };
+        assert_eq!(failure.to_string(), "java.lang.Error: x");
+        let of_task = Failure { task: Some("Source (1/2)".into()), ..failure };
+        assert_eq!(of_task.to_string(), "java.lang.Error: x (in Source (1/2))");
+    }
+
+    #[test]
     fn all_tasks_are_at_work_only_when_there_are_tasks() {
         let at_work =
             |total, running, finished| Tasks { total, running, finished, ..Tasks::default() }.are_all_at_work();

@@ -521,7 +521,11 @@ fn a_new_submission_has_to_become_steady_itself_and_is_no_restart() {
         judge_job(&mut deployment, &running_look(look), at(now));
     }
     assert_eq!(watch(&deployment).healthy_at, Some(at(60)));
+    assert!(watch(&deployment).is_one_submission());
     judge_job(&mut deployment, &running_look(submitted(90, 0)), at(100));
     assert_eq!((watch(&deployment).healthy_at, watch(&deployment).restarts), (None, 0));
     assert_eq!(watch(&deployment).quiet_since, Some(at(100)));
+    assert!(!watch(&deployment).is_one_submission(), "Flink's count does not cover all the time any more");
+    judge_job(&mut deployment, &running_look(submitted(150, 0)), at(160));
+    assert_eq!(watch(&deployment).resubmissions, 2);
 }
