@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use crate::wire::Wire;
-use crate::{Error, ManagedFlink};
+use crate::{Error, ManagedFlink, words};
 
 /// A change that the service has taken on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +20,7 @@ pub struct Accepted {
 #[serde(rename_all = "PascalCase")]
 struct Changed {
     application_detail: Version,
+    #[serde(default, deserialize_with = "words::read_optional")]
     operation_id: Option<String>,
 }
 
@@ -38,6 +39,7 @@ impl From<Changed> for Accepted {
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Begun {
+    #[serde(default, deserialize_with = "words::read_optional")]
     operation_id: Option<String>,
 }
 

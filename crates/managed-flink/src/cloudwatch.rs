@@ -17,6 +17,8 @@ const NAMESPACE: &str = "AWS/KinesisAnalytics";
 const PERIOD: i32 = 60;
 /// Alarms that one call may name.
 const ALARMS_PER_CALL: usize = 100;
+/// More restarts than any job has had, and still exact in a float.
+const LARGEST_COUNT: f64 = 1e15;
 /// Pages that are read, so that an endless answer ends.
 const MOST_PAGES: usize = 100;
 
@@ -46,13 +48,19 @@ impl ManagedFlink {
             .scan_by(ScanBy::TimestampAscending);
         let mut series = Vec::new();
         let mut token = None;
+        let mut is_answered = false;
         for _ in 0..MOST_PAGES {
             let page = call.clone().set_next_token(token).send().await;
             let page = page.map_err(|error| Error::from_sdk(OPERATION, error))?;
             let is_last = page.next_token().is_none_or(str::is_empty);
             for result in page.metric_data_results() {
+                is_answered = true;
                 check(OPERATION, result, is_last)?;
                 series.extend(points(OPERATION, result)?);
+            }
+            if is_last && !is_answered {
+                // No data is a result, too; no result is none.
+                return Err(Error::unreadable(OPERATION, "there is no result for the query"));
             }
             if is_last {
                 series.sort_by_key(|point: &DataPoint| point.at);
@@ -83,7 +91,13 @@ impl ManagedFlink {
                 let (Some(name), Some(state)) = (name, state) else {
                     return Err(Error::unreadable(OPERATION, "an alarm has no name or no state"));
                 };
-                raised.insert(name.to_owned(), *state == StateValue::Alarm);
+                let is_raised = match state {
+                    StateValue::Alarm => true,
+                    StateValue::Ok | StateValue::InsufficientData => false,
+                    _ => return Err(Error::unreadable(OPERATION, "an alarm is in a state that is not documented")),
+                };
+                // Where a name comes twice, one that is raised is enough.
+                *raised.entry(name.to_owned()).or_default() |= is_raised;
             }
         }
         let alarm = |name: &String| match raised.get(name) {
@@ -126,7 +140,7 @@ fn points(operation: &'static str, result: &MetricDataResult) -> Result<Vec<Data
         return Err(Error::unreadable(operation, "the data has more timestamps than values, or fewer"));
     }
     let point = |(at, value): (&DateTime, &f64)| {
-        if !(value.is_finite() && *value >= 0.0) {
+        if !(0.0..=LARGEST_COUNT).contains(value) {
             return Err(Error::unreadable(operation, format!("{value} is no count")));
         }
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked to be a count")]

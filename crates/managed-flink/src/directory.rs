@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::read::none_if_missing;
 use crate::wire::Wire;
-use crate::{Error, ManagedFlink};
+use crate::{Error, ManagedFlink, words};
 
 /// Applications on a page: as many as the service gives.
 const PAGE: u32 = 50;
@@ -83,10 +83,13 @@ struct ListedPage {
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct ListedApplication {
+    #[serde(deserialize_with = "words::read")]
     application_name: String,
-    #[serde(rename = "ApplicationARN")]
+    #[serde(rename = "ApplicationARN", deserialize_with = "words::read")]
     application_arn: String,
+    #[serde(deserialize_with = "words::read")]
     application_status: ApplicationStatus,
+    #[serde(deserialize_with = "words::read")]
     runtime_environment: String,
 }
 

@@ -150,7 +150,8 @@ impl Error {
     pub(crate) fn new(kind: ErrorKind, operation: &'static str, message: impl Into<String>) -> Self {
         // No redactor is at hand here, but a token is a token wherever it stands.
         let message = Redactor::default().strike_out(&message.into());
-        Self { kind, operation, message, source: None }
+        // Values that are still to be struck out are recognised where they are cut off at the end of a text.
+        Self { kind, operation, message: cut(&message, LONGEST_MESSAGE), source: None }
     }
 
     /// The service answered what it does not document, or what nobody of ours can have written.
@@ -255,6 +256,14 @@ impl Error {
 
 /// Stands for a text that cannot be cleared of secrets.
 pub(crate) const WITHHELD: &str = "(withheld: the runtime property values to strike out of it could not be read)";
+
+/// Characters of what the service says that are kept. It says less than that.
+pub(crate) const LONGEST_MESSAGE: usize = 1_000;
+
+/// The beginning of a text.
+pub(crate) fn cut(text: &str, characters: usize) -> String {
+    text.chars().take(characters).collect()
+}
 
 /// The words of a failure below, without the values that its own type may carry.
 #[derive(Debug, thiserror::Error)]

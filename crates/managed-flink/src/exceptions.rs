@@ -53,7 +53,7 @@ impl Exceptions {
 }
 
 /// Stands for the class of an exception that Flink does not name.
-const UNNAMED: &str = "an exception";
+pub(crate) const UNNAMED: &str = "an exception";
 /// Exceptions that only carry another one.
 const WRAPPERS: [&str; 6] = [
     "java.lang.reflect.InvocationTargetException",
@@ -92,8 +92,11 @@ fn class_and_message(line: &str) -> (&str, &str) {
     (class, message.trim())
 }
 
-fn is_class(text: &str) -> bool {
-    text.contains('.') && text.chars().all(|character| character.is_alphanumeric() || "._$".contains(character))
+/// Whether it can be the name of a class, which holds no secret.
+pub(crate) fn is_class(text: &str) -> bool {
+    text.len() <= LONGEST_MESSAGE
+        && text.contains('.')
+        && text.chars().all(|character| character.is_alphanumeric() || "._$".contains(character))
 }
 
 pub(crate) fn shortened(text: &str) -> String {

@@ -14,10 +14,10 @@ use serde::de::DeserializeOwned;
 use serde_json::json;
 
 use crate::error::WITHHELD;
-use crate::exceptions::{Exceptions, shortened};
+use crate::exceptions::{Exceptions, UNNAMED, is_class, shortened};
 use crate::transport::{FlinkResponse, SecretUrl, TransportError};
 use crate::wire::Wire;
-use crate::{Error, ErrorKind, ManagedFlink, Redactor};
+use crate::{Error, ErrorKind, ManagedFlink, Redactor, words};
 
 /// Seconds that a presigned URL lives: the shortest that the service gives.
 const SESSION_SECONDS: u64 = 1_800;
@@ -27,6 +27,8 @@ const MOST_RETRIES: u32 = 3;
 const FIRST_BACKOFF: Duration = Duration::from_millis(200);
 /// Between two questions for metrics: the first makes Flink collect them.
 const METRICS_PAUSE: Duration = Duration::from_millis(500);
+/// Digits of a job's id. Flink's have 32.
+const LONGEST_JOB_ID: usize = 64;
 const METRICS: &str = "get=numRestarts,fullRestarts,numberOfCompletedCheckpoints,numberOfFailedCheckpoints";
 
 const OVERVIEW: &str = "GET /jobs/overview";
@@ -49,11 +51,14 @@ impl ManagedFlink {
             }
             metrics => metrics?,
         };
+        let Some(tasks) = seen.tasks.tasks() else {
+            return Err(Error::unreadable(OVERVIEW, "the job has more tasks than it has in all"));
+        };
         let mut job = Job {
             submitted_at: Timestamp::from_millisecond(seen.start_time).ok(),
             id: seen.id,
             state: seen.state,
-            tasks: seen.tasks.into(),
+            tasks,
             restarts: metrics.restarts,
             completed_checkpoints: metrics.completed_checkpoints,
             failed_checkpoints: metrics.failed_checkpoints,
@@ -149,7 +154,8 @@ impl<'a> Dashboard<'a> {
         let overview: Overview = self.get(OVERVIEW, "/jobs/overview", None).await?;
         let Some(job) = choose(overview.jobs) else { return Ok(None) };
         // The id becomes a part of paths.
-        if job.id.is_empty() || !job.id.chars().all(|character| character.is_ascii_hexdigit()) {
+        let is_id = (1..=LONGEST_JOB_ID).contains(&job.id.len());
+        if !is_id || !job.id.chars().all(|character| character.is_ascii_hexdigit()) {
             return Err(Error::unreadable(OVERVIEW, "the job's id is not one of Flink's"));
         }
         Ok(Some(job))
@@ -182,15 +188,20 @@ impl<'a> Dashboard<'a> {
         };
         match self.managed.fresh_redactor(self.application, None).await {
             Ok(redactor) => {
-                let clear = |text: &str| redactor.strike_out(&self.tokens.strike_out(text));
-                let (exception, message) = told.innermost_cause();
                 // Cleared before it is cut: half a secret is not recognised.
-                let message = shortened(&clear(message));
-                Some(Failure { exception: clear(exception), message, task: told.task.as_deref().map(clear) })
+                let clear = |text: &str| shortened(&redactor.strike_out(&self.tokens.strike_out(text)));
+                let (exception, message) = told.innermost_cause();
+                Some(Failure {
+                    exception: clear(exception),
+                    message: clear(message),
+                    task: told.task.as_deref().map(clear),
+                })
             }
             Err(error) => {
                 tracing::warn!(application = self.application, error = %error, "a failure's text is withheld");
-                Some(Failure { exception: told.exception, message: WITHHELD.to_owned(), task: None })
+                // The name of a class says much and gives nothing away.
+                let exception = if is_class(&told.exception) { told.exception } else { UNNAMED.to_owned() };
+                Some(Failure { exception, message: WITHHELD.to_owned(), task: None })
             }
         }
     }
@@ -285,6 +296,7 @@ struct Overview {
 struct SeenJob {
     #[serde(rename = "jid")]
     id: String,
+    #[serde(deserialize_with = "words::read")]
     state: JobState,
     /// Milliseconds since 1970.
     #[serde(rename = "start-time")]
@@ -317,16 +329,16 @@ struct TaskCounts {
     reconciling: u64,
 }
 
-impl From<TaskCounts> for Tasks {
-    fn from(counts: TaskCounts) -> Self {
-        Self {
-            total: counts.total,
-            waiting: counts.created + counts.scheduled + counts.deploying + counts.reconciling,
-            initializing: counts.initializing,
-            running: counts.running,
-            finished: counts.finished,
-            failed: counts.failed + counts.canceled + counts.canceling,
-        }
+impl TaskCounts {
+    /// The tasks in the groups that matter; none where there are more of them than there are. (A state that Flink may have
+    /// one day counts in the total alone.)
+    fn tasks(&self) -> Option<Tasks> {
+        let sum = |counts: &[u64]| counts.iter().try_fold(0_u64, |sum, &count| sum.checked_add(count));
+        let waiting = sum(&[self.created, self.scheduled, self.deploying, self.reconciling])?;
+        let failed = sum(&[self.failed, self.canceled, self.canceling])?;
+        let Self { total, initializing, running, finished, .. } = *self;
+        let all = sum(&[waiting, initializing, running, finished, failed])?;
+        (all <= total).then_some(Tasks { total, waiting, initializing, running, finished, failed })
     }
 }
 

@@ -22,6 +22,7 @@ mod tests;
 mod time;
 mod transport;
 mod wire;
+mod words;
 
 use std::collections::HashMap;
 use std::fmt;

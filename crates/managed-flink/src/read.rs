@@ -8,10 +8,10 @@ use lifecycle::status::{ApplicationStatus, OperationStatus};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::error::WITHHELD;
+use crate::error::{LONGEST_MESSAGE, WITHHELD, cut};
 use crate::redact::Redactor;
 use crate::wire::Wire;
-use crate::{Error, ErrorKind, ManagedFlink, time};
+use crate::{Error, ErrorKind, ManagedFlink, time, words};
 
 /// Operations on a page: as many as the service gives.
 const PAGE: u32 = 50;
@@ -36,7 +36,9 @@ impl ManagedFlink {
         self.learn(name, &detail);
         let application = ApplicationDetail::deserialize(&detail)
             .map_err(|_| Error::unreadable(OPERATION, "the application lacks its version, status or runtime"))?;
-        Ok(Some((application.into(), detail)))
+        let application = Application::try_from(application)
+            .map_err(|name| Error::unreadable(OPERATION, format!("{name} is not what the service documents")))?;
+        Ok(Some((application, detail)))
     }
 
     /// The raw `ApplicationVersionDetail` of a version (`DescribeApplicationVersion`), with members that this code does
@@ -62,7 +64,8 @@ impl ManagedFlink {
         let failure = details.operation_failure_details.unwrap_or_default();
         let versions = details.application_version_change_details.unwrap_or_default();
         let error = match failure.error_info.and_then(|info| info.error_string) {
-            Some(text) => Some(self.cleared_text(name, versions.to, &text).await),
+            // Cleared before it is cut: half a secret is not recognised.
+            Some(text) => Some(cut(&self.cleared_text(name, versions.to, &text).await, LONGEST_MESSAGE)),
             None => None,
         };
         Ok(Operation {
@@ -159,41 +162,63 @@ fn member(mut answer: Value, name: &str, operation: &'static str) -> Result<Valu
 #[serde(rename_all = "PascalCase")]
 struct ApplicationDetail {
     application_version_id: u64,
+    #[serde(deserialize_with = "words::read")]
     application_status: ApplicationStatus,
+    #[serde(deserialize_with = "words::read")]
     runtime_environment: String,
     #[serde(default)]
     application_configuration_description: Value,
 }
 
-impl From<ApplicationDetail> for Application {
-    fn from(detail: ApplicationDetail) -> Self {
-        let configuration = &detail.application_configuration_description;
-        let flag = |pointer: &str| configuration.pointer(pointer).and_then(Value::as_bool);
-        let location = configuration.pointer(
-            "/ApplicationCodeConfigurationDescription/CodeContentDescription/S3ApplicationCodeLocationDescription",
-        );
-        let text = |name: &str| location?.get(name)?.as_str().map(str::to_owned);
-        let code = text("BucketARN").zip(text("FileKey"));
-        Self {
+/// Fails with the name of the member that is not of its type.
+impl TryFrom<ApplicationDetail> for Application {
+    type Error = &'static str;
+
+    fn try_from(detail: ApplicationDetail) -> Result<Self, Self::Error> {
+        let configuration = Configuration(&detail.application_configuration_description);
+        let code = (configuration.text(CODE, "BucketARN")?).zip(configuration.text(CODE, "FileKey")?);
+        let object_version = configuration.text(CODE, "ObjectVersion")?;
+        let milliseconds = configuration.read(CHECKPOINTS, "CheckpointInterval", Value::as_u64)?;
+        let flag = |section, name| configuration.read(section, name, Value::as_bool);
+        Ok(Self {
             version: detail.application_version_id,
             status: detail.application_status,
             runtime: detail.runtime_environment,
-            code: code.map(|(bucket_arn, key)| Code { bucket_arn, key, object_version: text("ObjectVersion") }),
-            snapshots_enabled: flag("/ApplicationSnapshotConfigurationDescription/SnapshotsEnabled").unwrap_or(false),
-            system_rollback_enabled: flag("/ApplicationSystemRollbackConfigurationDescription/RollbackEnabled")
-                .unwrap_or(false),
+            code: code.map(|(bucket_arn, key)| Code { bucket_arn, key, object_version }),
+            snapshots_enabled: flag(SNAPSHOTS, "SnapshotsEnabled")?.unwrap_or(false),
+            system_rollback_enabled: flag(SYSTEM_ROLLBACK, "RollbackEnabled")?.unwrap_or(false),
             // The service's default: checkpoints are on unless the configuration says otherwise.
-            checkpointing_enabled: flag(
-                "/FlinkApplicationConfigurationDescription/CheckpointConfigurationDescription/CheckpointingEnabled",
-            )
-            .unwrap_or(true),
-            checkpoint_interval_seconds: configuration
-                .pointer(
-                    "/FlinkApplicationConfigurationDescription/CheckpointConfigurationDescription/CheckpointInterval",
-                )
-                .and_then(Value::as_u64)
-                .map(|milliseconds| milliseconds.div_ceil(1_000)),
+            checkpointing_enabled: flag(CHECKPOINTS, "CheckpointingEnabled")?.unwrap_or(true),
+            checkpoint_interval_seconds: milliseconds.map(|milliseconds| milliseconds.div_ceil(1_000)),
+        })
+    }
+}
+
+const CODE: &str =
+    "/ApplicationCodeConfigurationDescription/CodeContentDescription/S3ApplicationCodeLocationDescription";
+const CHECKPOINTS: &str = "/FlinkApplicationConfigurationDescription/CheckpointConfigurationDescription";
+const SNAPSHOTS: &str = "/ApplicationSnapshotConfigurationDescription";
+const SYSTEM_ROLLBACK: &str = "/ApplicationSystemRollbackConfigurationDescription";
+
+/// An `ApplicationConfigurationDescription`, whose members may all be missing.
+struct Configuration<'a>(&'a Value);
+
+impl Configuration<'_> {
+    /// A member of a section; none where it, or the section, is missing or null.
+    fn read<T>(
+        &self,
+        section: &str,
+        name: &'static str,
+        read: impl FnOnce(&Value) -> Option<T>,
+    ) -> Result<Option<T>, &'static str> {
+        match self.0.pointer(section).and_then(|section| section.get(name)) {
+            None | Some(Value::Null) => Ok(None),
+            Some(member) => read(member).map(Some).ok_or(name),
         }
+    }
+
+    fn text(&self, section: &str, name: &'static str) -> Result<Option<String>, &'static str> {
+        self.read(section, name, |text| text.as_str().filter(|text| !words::is_too_long(text)).map(str::to_owned))
     }
 }
 
@@ -206,7 +231,9 @@ struct DescribedOperation {
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct OperationDetails {
+    #[serde(deserialize_with = "words::read")]
     operation: String,
+    #[serde(deserialize_with = "words::read")]
     operation_status: OperationStatus,
     #[serde(default, deserialize_with = "time::read")]
     start_time: Option<Timestamp>,
@@ -225,6 +252,7 @@ struct VersionChange {
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "PascalCase")]
 struct OperationFailure {
+    #[serde(default, deserialize_with = "words::read_optional")]
     rollback_operation_id: Option<String>,
     error_info: Option<ErrorInfo>,
 }
@@ -245,8 +273,11 @@ struct OperationPage {
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct ListedOperation {
+    #[serde(deserialize_with = "words::read")]
     operation_id: String,
+    #[serde(deserialize_with = "words::read")]
     operation: String,
+    #[serde(deserialize_with = "words::read")]
     operation_status: OperationStatus,
     #[serde(default, deserialize_with = "time::read")]
     start_time: Option<Timestamp>,

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::read::none_if_missing;
 use crate::wire::Wire;
-use crate::{Error, ManagedFlink, time};
+use crate::{Error, ManagedFlink, time, words};
 
 /// Snapshots on a page: as many as the service gives.
 const PAGE: u32 = 50;
@@ -129,7 +129,9 @@ struct SnapshotPage {
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct SnapshotDetails {
+    #[serde(deserialize_with = "words::read")]
     snapshot_name: String,
+    #[serde(deserialize_with = "words::read")]
     snapshot_status: SnapshotStatus,
     application_version_id: u64,
     #[serde(default, deserialize_with = "time::read")]
@@ -140,7 +142,9 @@ struct SnapshotDetails {
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Encryption {
+    #[serde(deserialize_with = "words::read")]
     key_type: String,
+    #[serde(default, deserialize_with = "words::read_optional")]
     key_id: Option<String>,
 }
 

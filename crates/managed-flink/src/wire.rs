@@ -11,9 +11,11 @@ use aws_sdk_kinesisanalyticsv2::config::timeout::TimeoutConfig;
 use aws_sdk_kinesisanalyticsv2::config::{BehaviorVersion, ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_kinesisanalyticsv2::error::BoxError;
 use aws_smithy_runtime_api::client::interceptors::context::{
-    AfterDeserializationInterceptorContextRef, BeforeTransmitInterceptorContextMut,
+    AfterDeserializationInterceptorContextRef, BeforeDeserializationInterceptorContextMut,
+    BeforeTransmitInterceptorContextMut,
 };
 use aws_smithy_types::body::SdkBody;
+use http_body_util::Limited;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -55,6 +57,7 @@ pub(crate) fn kinesis_analytics(
         .retry_config(retries)
         .retry_partition(retry_budget("managed-flink"))
         .timeout_config(time_outs())
+        .interceptor(Bound)
         .build();
     aws_sdk_kinesisanalyticsv2::Client::from_conf(config)
 }
@@ -65,8 +68,34 @@ pub(crate) fn cloudwatch(config: &aws_config::SdkConfig, retries: RetryConfig) -
         .retry_config(retries)
         .retry_partition(retry_budget("cloudwatch"))
         .timeout_config(time_outs())
+        .interceptor(Bound)
         .build();
     aws_sdk_cloudwatch::Client::from_conf(config)
+}
+
+/// Bytes of an answer that are read. The longest here, a page of `CloudWatch` data, has some hundred thousand.
+pub(crate) const LARGEST_ANSWER: usize = 8 * 1024 * 1024;
+
+/// Gives an answer up that is too long: the SDK would read all of it, whatever its length.
+#[derive(Debug)]
+struct Bound;
+
+impl Intercept for Bound {
+    fn name(&self) -> &'static str {
+        "Bound"
+    }
+
+    fn modify_before_deserialization(
+        &self,
+        context: &mut BeforeDeserializationInterceptorContextMut<'_>,
+        _components: &RuntimeComponents,
+        _config: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let body = context.response_mut().body_mut();
+        let whole = std::mem::replace(body, SdkBody::taken());
+        *body = SdkBody::from_body_1_x(Limited::new(whole, LARGEST_ANSWER));
+        Ok(())
+    }
 }
 
 /// Rides along with one call: puts our body into the request before it is signed, and keeps the bytes of the answer.

@@ -137,6 +137,10 @@ async fn data_that_is_not_all_there_is_an_error() {
         (page("PartialData", &[(0, 1.0)], None), ErrorKind::Unavailable),
         (page("Complete", &[(0, f64::NAN)], None), ErrorKind::Unreadable),
         (page("Complete", &[(0, -1.0)], None), ErrorKind::Unreadable),
+        (page("Complete", &[(0, f64::INFINITY)], None), ErrorKind::Unreadable),
+        (page("Complete", &[(0, 1e300)], None), ErrorKind::Unreadable),
+        (cbor(&map(vec![])), ErrorKind::Unreadable),
+        (cbor(&map(vec![("MetricDataResults", Value::Array(vec![]))])), ErrorKind::Unreadable),
         (Answer::Bytes(200, b"not CBOR".to_vec()), ErrorKind::Unreadable),
         (Answer::Bytes(403, Vec::new()), ErrorKind::AccessDenied),
     ];
@@ -181,4 +185,17 @@ async fn an_alarm_that_nobody_knows_is_named() {
     let error = stage.managed.alarms(&["errors".into(), "erors".into()]).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFound);
     assert!(error.message().contains("erors"), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_alarm_in_a_state_that_nobody_knows_is_not_taken_for_a_quiet_one() {
+    let stage = Stage::new([alarm("MetricAlarms", &[("errors", "SMOKING")])]);
+    let error = stage.managed.alarms(&["errors".into()]).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unreadable);
+    for states in [["ALARM", "OK"], ["OK", "ALARM"]] {
+        let twice = states.map(|state| ("errors", state));
+        let stage = Stage::new([alarm("MetricAlarms", &twice)]);
+        let alarms = stage.managed.alarms(&["errors".into()]).await.unwrap();
+        assert_eq!(alarms, [Alarm { name: "errors".into(), is_raised: true }]);
+    }
 }

@@ -36,6 +36,16 @@ pub(super) fn status(status: u16) -> Answer {
     Answer::Bytes(status, b"<html>try again</html>".to_vec())
 }
 
+/// The client under test over a played AWS and a played Flink.
+pub(super) fn client(aws: SharedHttpConnector, flink: Arc<dyn FlinkTransport>) -> ManagedFlink {
+    let config = aws_config::SdkConfig::builder()
+        .region(Region::from_static("eu-west-1"))
+        .credentials_provider(SharedCredentialsProvider::new(Credentials::new("id", "key", None, None, "test")))
+        .http_client(http_client_fn(move |_, _| aws.clone()))
+        .build();
+    ManagedFlink::new(&config, flink, Endpoint::Aws)
+}
+
 /// A call that was made to AWS.
 #[derive(Debug, Clone)]
 pub(super) struct Call {
@@ -61,9 +71,7 @@ impl HttpConnector for Aws {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let headers: Vec<(String, String)> =
             request.headers().iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-        // JSON 1.1 names the operation in a header, RPC v2 in the path.
-        let target = request.headers().get("x-amz-target").and_then(|target| target.split('.').nth(1));
-        let operation = target.or_else(|| request.uri().rsplit('/').next()).unwrap_or_default().to_owned();
+        let operation = operation_of(&request).to_owned();
         let body = request.body().bytes().unwrap_or_default().to_vec();
         self.calls.lock().unwrap().push(Call { operation, body, headers });
         match self.answers.lock().unwrap().pop_front() {
@@ -77,6 +85,12 @@ impl HttpConnector for Aws {
             None => HttpConnectorFuture::ready(Err(ConnectorError::user("the script has no more answers".into()))),
         }
     }
+}
+
+/// The operation that a call to AWS asks for: JSON 1.1 names it in a header, RPC v2 in the path.
+pub(super) fn operation_of(request: &HttpRequest) -> &str {
+    let target = request.headers().get("x-amz-target").and_then(|target| target.split('.').nth(1));
+    target.or_else(|| request.uri().rsplit('/').next()).unwrap_or_default()
 }
 
 #[derive(Default, Clone)]
@@ -118,13 +132,7 @@ impl Stage {
     ) -> Self {
         let aws = Aws { answers: Arc::new(Mutex::new(aws_answers.into_iter().collect())), ..Aws::default() };
         let flink = Flink { answers: Arc::new(Mutex::new(flink_answers.into_iter().collect())), ..Flink::default() };
-        let connector = SharedHttpConnector::new(aws.clone());
-        let config = aws_config::SdkConfig::builder()
-            .region(Region::from_static("eu-west-1"))
-            .credentials_provider(SharedCredentialsProvider::new(Credentials::new("id", "key", None, None, "test")))
-            .http_client(http_client_fn(move |_, _| connector.clone()))
-            .build();
-        let managed = ManagedFlink::new(&config, Arc::new(flink.clone()), Endpoint::Aws);
+        let managed = client(SharedHttpConnector::new(aws.clone()), Arc::new(flink.clone()));
         Self { managed, aws, flink }
     }
 
