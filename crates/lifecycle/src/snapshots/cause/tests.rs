@@ -70,14 +70,16 @@ fn flinks_own_words_come_first() {
 
 #[test]
 fn slow_checkpoints_tell_of_large_state_or_else_of_back_pressure() {
+    let ten_gibibytes = 10_737_418_240;
     let cases = [
+        (Some(completed(60, ten_gibibytes - 1)), None, "likelyBackpressure"),
+        (Some(completed(60, ten_gibibytes)), None, "likelyStateSize"),
         (Some(completed(59, 1_000)), None, "causeUnknown"),
         (Some(completed(60, 1_000)), None, "likelyBackpressure"),
-        (Some(completed(60, LARGE_STATE_BYTES)), None, "likelyStateSize"),
         // Large, and quick all the same.
-        (Some(completed(59, LARGE_STATE_BYTES)), None, "causeUnknown"),
+        (Some(completed(59, ten_gibibytes)), None, "causeUnknown"),
         (
-            Some(completed(5, LARGE_STATE_BYTES)),
+            Some(completed(5, ten_gibibytes)),
             Some(failed(101, "Checkpoint expired before completing.")),
             "likelyStateSize",
         ),

@@ -81,6 +81,7 @@ fn every_mistake_is_named_with_a_cure() {
     };
     let cases = [
         (json!([]), "input"),
+        (json!(null), "input"),
         (json!("orders"), "input"),
         (json!({}), "application"),
         (with("applications", json!(["a"])), "applications"),
@@ -126,6 +127,24 @@ fn every_mistake_is_named_with_a_cure() {
         let refusals = parse(&input).expect_err("should be refused");
         assert_eq!(refused(&input), [field], "{input}");
         assert!(refusals.iter().all(|refusal| !refusal.problem.is_empty() && !refusal.cure.is_empty()), "{input}");
+    }
+}
+
+#[test]
+fn values_at_their_limits_are_taken() {
+    for more in [
+        json!({ "concurrency": 1 }),
+        json!({ "concurrency": 40 }),
+        json!({ "timeoutSeconds": 60 }),
+        json!({ "timeoutSeconds": 21_600 }),
+        json!({ "reason": "r".repeat(1_000) }),
+        json!({ "scheduledAt": "2026-11-21T09:45:10.5Z" }),
+        json!({ "scheduledAt": "1970-01-01T00:00:00Z" }),
+        json!({ "blackouts": vec![json!({ "from": "00:00", "to": "23:59" }); 20] }),
+    ] {
+        let mut input = json!({ "application": "orders" });
+        input.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        assert!(parse(&input).is_ok(), "{input}");
     }
 }
 
@@ -185,6 +204,24 @@ fn as_many_applications_as_fit_are_taken() {
     assert_eq!(refused(&input(names(1_000, 128))), ["applications"]);
     let slow = json!({ "applications": names(1_000, 8), "concurrency": 1 });
     assert_eq!(refused(&slow), ["concurrency"]);
+    // With longer names there are too few words left for each to say why.
+    assert!(parse(&input(names(1_000, 80))).is_ok());
+    assert_eq!(refused(&input(names(1_000, 81))), ["applications"]);
+}
+
+#[test]
+fn a_run_has_to_fit_the_time_of_its_state_machine() {
+    // Each round takes 20,000 s, and there is time for 25.
+    let input = |applications: usize, concurrency: u32| {
+        let names: Vec<String> = (0..applications).map(|index| format!("orders-{index}")).collect();
+        json!({ "applications": names, "concurrency": concurrency, "timeoutSeconds": 19_100 })
+    };
+    for (applications, concurrency, fits) in
+        [(25, 1, true), (26, 1, false), (50, 2, true), (51, 2, false), (1_000, 40, true), (1_000, 39, false)]
+    {
+        let read = parse(&input(applications, concurrency));
+        assert_eq!(read.is_ok(), fits, "{applications} with {concurrency} at a time: {read:?}");
+    }
 }
 
 #[test]

@@ -165,6 +165,13 @@ fn a_snapshot_may_not_be_shown_at_once() {
     assert_eq!((run.next, run.wait_seconds), (Some(SnapshotNext::WaitForSnapshot), 15));
     assert!(!run.look_at(Some(&snapshot("READY", at(0))), at(74)));
     assert_eq!(result(&run), (SnapshotOutcome::Taken, vec!["ready".to_owned()]));
+
+    let mut late = run_of(&json!({ "timeoutSeconds": 60 }));
+    late.taking(at(40), at(40));
+    assert!(!late.look_at(None, at(50)));
+    assert_eq!(late.wait_seconds, 10, "no longer than there is time");
+    assert!(late.look_at(None, at(60)), "the time is over");
+    assert_eq!(result(&late), (SnapshotOutcome::Failed, vec!["snapshotDeleted".to_owned()]));
 }
 
 #[test]
