@@ -352,6 +352,37 @@ mod tests {
     }
 
     #[test]
+    fn a_redirect_stays_where_it_is() {
+        let from =
+            SecretUrl::parse("https://abc.amazonaws.com/flinkdashboard?authToken=secret", Endpoint::Aws).unwrap();
+        for to in
+            ["/x", "x?y=z", "https://abc.amazonaws.com/x", "https://abc.amazonaws.com:443/x", "//ABC.amazonaws.com/x"]
+        {
+            assert!(from.redirected(to).is_ok(), "{to}");
+        }
+        let refused = [
+            "http://abc.amazonaws.com/x",
+            "http://abc.amazonaws.com:443/x",
+            "https://abc.amazonaws.com:8443/x",
+            "https://other.amazonaws.com/x",
+            "https://abc.amazonaws.com./x",
+            "https://abc.amazonaws.com.evil.example/x",
+            "https://user@abc.amazonaws.com/x",
+            "https://169.254.169.254/latest/meta-data/",
+            "//169.254.169.254/latest/meta-data/",
+            "\\\\169.254.169.254\\latest",
+            "https://[fd00:ec2::254]/latest/meta-data/",
+            "file:///proc/self/environ",
+            "data:text/html,x",
+            "https://",
+        ];
+        for to in refused {
+            let error = from.redirected(to).unwrap_err();
+            assert!(!format!("{error} {error:?}").contains("secret"), "{to}");
+        }
+    }
+
+    #[test]
     fn a_url_shows_its_host_only() {
         let url = SecretUrl::parse("https://abc.amazonaws.com/flinkdashboard?authToken=secret", Endpoint::Aws).unwrap();
         assert_eq!(

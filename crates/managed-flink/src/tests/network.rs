@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 use crate::{Endpoint, FlinkResponse, FlinkTransport, HttpsTransport, SecretUrl, TransportError};
 
@@ -142,6 +142,12 @@ async fn redirects_elsewhere_are_not_followed() {
         "//evil.example/".to_owned(),
         format!("http://127.0.0.1:{port}/"),
         format!("http://localhost:{port}/"),
+        format!("//127.0.0.1:{port}/?authToken={TOKEN}"),
+        format!("/\\127.0.0.1:{port}/"),
+        format!("https://127.0.0.1:{port}/"),
+        "http://[::ffff:169.254.169.254]/latest/meta-data/".to_owned(),
+        "http://2852039166/latest/meta-data/".to_owned(),
+        "file:///proc/self/environ".to_owned(),
         "ftp://127.0.0.1/".to_owned(),
         "https://[".to_owned(),
     ];
@@ -150,6 +156,7 @@ async fn redirects_elsewhere_are_not_followed() {
         let server = Server::start(move |_, _| redirect(&to)).await;
         let error = server.get().await.unwrap_err();
         assert!(matches!(error, TransportError::Redirect { .. }), "{target}: {error}");
+        assert!(!format!("{error} {error:?}").contains(TOKEN), "{error:?}");
         assert_eq!(server.requests().len(), 1, "{target}");
     }
     assert!(elsewhere.requests().is_empty());
@@ -190,18 +197,97 @@ async fn https_begins_with_a_handshake() {
     assert!(server.requests()[0].starts_with('\u{16}'), "TLS is built in");
 }
 
+/// A server that sends `start`, and then `more` again and again until the client has had enough or `most` bytes are sent.
+/// The task ends with the number of bytes that were taken off it.
+async fn flood(start: &str, more: Vec<u8>) -> (Server, tokio::task::JoinHandle<usize>) {
+    // What the system takes without the client's reading must not count for much.
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_send_buffer_size(64 * 1024).unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let listener = socket.listen(1).unwrap();
+    let address = listener.local_addr().unwrap();
+    let start = start.as_bytes().to_vec();
+    let sent = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        head(&mut stream).await;
+        let mut sent = 0;
+        let mut next = start;
+        while sent < FLOOD && stream.write_all(&next).await.is_ok() {
+            sent += next.len();
+            next.clone_from(&more);
+        }
+        sent
+    });
+    (Server { address, requests: Arc::default() }, sent)
+}
+
+/// Bytes that a flood would come to.
+const FLOOD: usize = 100 * 1024 * 1024;
+/// What is read of a body, and what the system's buffers hold beside it.
+const MOST_TAKEN: usize = (4 + 12) * 1024 * 1024;
+
+#[tokio::test]
+async fn of_a_flood_no_more_is_taken_than_an_answer_may_have() {
+    let block = vec![b'x'; 64 * 1024];
+    let chunk = [b"10000\r\n", &block[..], b"\r\n"].concat();
+    let bodies = [
+        (format!("HTTP/1.1 200 OK\r\ncontent-length: {FLOOD}\r\n\r\n"), block.clone()),
+        ("HTTP/1.1 200 OK\r\n\r\n".to_owned(), block.clone()),
+        ("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n".to_owned(), chunk.clone()),
+        ("HTTP/1.1 403 Forbidden\r\ntransfer-encoding: chunked\r\n\r\n".to_owned(), chunk),
+    ];
+    for (start, more) in bodies {
+        let (server, sent) = flood(&start, more).await;
+        assert_eq!(server.get().await.unwrap_err(), TransportError::TooLarge, "{start}");
+        let sent = sent.await.unwrap();
+        assert!(sent < MOST_TAKEN, "{start}: {sent} bytes");
+    }
+    // What comes around a body is no better.
+    let around = [
+        ("HTTP/1.1 200 OK\r\n".to_owned(), b"x-more: more\r\n".repeat(1_000)),
+        ("HTTP/1.1 200 OK\r\nx-long: ".to_owned(), block.clone()),
+        ("HTTP/1.1 200 ".to_owned(), block.clone()),
+        ("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1;".to_owned(), block.clone()),
+        ("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n".to_owned(), b"1".repeat(64 * 1024)),
+        ("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n0\r\n".to_owned(), b"x-more: more\r\n".repeat(1_000)),
+        ("HTTP/1.1 302 Found\r\nlocation: /".to_owned(), block),
+    ];
+    for (start, more) in around {
+        let (server, sent) = flood(&start, more).await;
+        let error = server.get().await.unwrap_err();
+        assert!(matches!(error, TransportError::Connection { .. }), "{start}: {error}");
+        let sent = sent.await.unwrap();
+        assert!(sent < MOST_TAKEN, "{start}: {sent} bytes");
+    }
+}
+
+/// What a slow server sends a byte of each second.
+#[derive(Debug, Clone, Copy)]
+enum Drip {
+    Nothing,
+    Head,
+    Body,
+    Chunks,
+}
+
 /// A server that, once it has a request, freezes the test's time, which then runs on by itself whenever nothing else
-/// happens; and that sends a byte of an endless answer each second if it drips.
-async fn slow_server(is_dripping: bool) -> Server {
+/// happens; and that sends a little of an endless answer each second.
+async fn slow_server(drip: Drip) -> Server {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move {
         let (mut stream, _) = listener.accept().await.unwrap();
         head(&mut stream).await;
         tokio::time::pause();
-        if is_dripping {
-            let _ = stream.write_all(&response("200 OK", "", b"")).await;
-            while stream.write_all(b"x").await.is_ok() {
+        let (start, more): (Vec<u8>, &[u8]) = match drip {
+            Drip::Nothing => (Vec::new(), b""),
+            Drip::Head => (b"HTTP/1.1 200 OK\r\nx: ".to_vec(), b"x"),
+            Drip::Body => (response("200 OK", "", b""), b"x"),
+            Drip::Chunks => (response("200 OK", "transfer-encoding: chunked\r\n", b""), b"1\r\nx\r\n"),
+        };
+        let _ = stream.write_all(&start).await;
+        if !more.is_empty() {
+            while stream.write_all(more).await.is_ok() {
                 tokio::time::sleep(std::time::Duration::from_secs(1)).await;
             }
         }
@@ -210,12 +296,26 @@ async fn slow_server(is_dripping: bool) -> Server {
     Server { address, requests: Arc::default() }
 }
 
-#[tokio::test]
-async fn an_answer_that_takes_too_long_is_given_up() {
-    assert_eq!(slow_server(false).await.get().await.unwrap_err(), TransportError::TimedOut);
+async fn assert_given_up(drip: Drip) {
+    assert_eq!(slow_server(drip).await.get().await.unwrap_err(), TransportError::TimedOut, "{drip:?}");
 }
 
 #[tokio::test]
-async fn an_answer_that_never_ends_is_given_up() {
-    assert_eq!(slow_server(true).await.get().await.unwrap_err(), TransportError::TimedOut);
+async fn an_answer_that_takes_too_long_is_given_up() {
+    assert_given_up(Drip::Nothing).await;
+}
+
+#[tokio::test]
+async fn a_head_that_never_ends_is_given_up() {
+    assert_given_up(Drip::Head).await;
+}
+
+#[tokio::test]
+async fn a_body_that_never_ends_is_given_up() {
+    assert_given_up(Drip::Body).await;
+}
+
+#[tokio::test]
+async fn chunks_that_never_end_are_given_up() {
+    assert_given_up(Drip::Chunks).await;
 }
