@@ -36,9 +36,10 @@
 //!    by its own time-out.
 //! 7. **Twice is once.** No change, start or snapshot is made twice by one execution. *Unseen:* without steps that
 //!    are run twice, or lost answers, this shows nothing.
-//! 8. **Secrets.** No property value, token or presigned URL is in any text of the execution or in what it sent to
-//!    SNS and `EventBridge`, plainly or escaped as JSON once or twice. *Unseen:* other encodings; values under four
-//!    characters.
+//! 8. **Secrets.** No property value (of the application or the request), token, presigned URL or credential is in any
+//!    text of the execution or in what it sent to SNS and `EventBridge`, plainly, escaped as JSON once or twice,
+//!    percent-encoded or in base64. *Unseen:* other encodings; values under four characters; what a state and a function
+//!    were given, which comes from texts that are seen (`tests/tests/secrets.rs` looks there, too).
 //! 9. **One at a time, the newest wins.** From its first act to its end an execution is alone: no other acts. Once a
 //!    newer upload has updated, an older one does not act; changes by hand queue, and may act in any order. A redriven
 //!    execution does not ask for its turn again, which may be another's by then: from its redrive on rule 1 alone holds
@@ -49,7 +50,7 @@ mod history;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use emulator::RecordEntry;
 use emulator::record::Event;
@@ -57,6 +58,8 @@ use history::{History, Job, NewVersion, Placed, ancestry};
 use jiff::Timestamp;
 use lifecycle::report::{Outcome, Report};
 use serde_json::Value;
+
+use crate::secrets::{SECRET_ACCESS_KEY, SESSION_TOKEN, Secrets, property_values, words_before};
 
 /// What is known of an execution from outside.
 #[derive(Debug, Clone)]
@@ -96,7 +99,8 @@ pub struct Observed<'a> {
     pub record: &'a [RecordEntry],
     /// The executions; calls of any other principal are somebody else's.
     pub executions: &'a [ExecutionTrace],
-    /// Values that must not show anywhere, such as those of runtime properties. Ones under four characters are ignored.
+    /// Values that must not show anywhere, such as those of an application's runtime properties. Ones under four characters
+    /// are ignored. Those of the requests' own properties are known without being named here.
     pub secrets: &'a [String],
 }
 
@@ -145,8 +149,9 @@ pub fn check(observed: &Observed<'_>) -> Vec<Violation> {
     let history = History { record: observed.record };
     let mut violations: Vec<Violation> =
         unsound_record(history).into_iter().map(|what| Violation { rule: 0, what }).collect();
+    let secrets = secrets_of(history, observed);
     for execution in observed.executions {
-        let case = Case::new(history, execution, observed);
+        let case = Case::new(history, execution, observed, &secrets);
         for (rule, assertion) in ASSERTIONS {
             let told = |what: String| Violation { rule, what: format!("{}: {what}", execution.name) };
             violations.extend(assertion(&case).into_iter().map(told));
@@ -161,7 +166,7 @@ struct Case<'a> {
     execution: &'a ExecutionTrace,
     /// The other executions on the same application.
     others: Vec<&'a ExecutionTrace>,
-    secrets: &'a [String],
+    secrets: &'a Secrets,
     /// The outcome that it claims.
     outcome: Option<Outcome>,
     /// Its acts on its application, in order.
@@ -171,14 +176,14 @@ struct Case<'a> {
 }
 
 impl<'a> Case<'a> {
-    fn new(history: History<'a>, execution: &'a ExecutionTrace, observed: &Observed<'a>) -> Self {
+    fn new(history: History<'a>, execution: &'a ExecutionTrace, observed: &Observed<'a>, secrets: &'a Secrets) -> Self {
         let is_other =
             |other: &&ExecutionTrace| other.name != execution.name && other.application == execution.application;
         Self {
             history,
             execution,
             others: observed.executions.iter().filter(is_other).collect(),
-            secrets: observed.secrets,
+            secrets,
             outcome: claimed_outcome(execution),
             acts: acts_of(history, execution).collect(),
             jobs: history.jobs(&execution.application),
@@ -838,50 +843,31 @@ fn no_snapshot_is_taken_twice(case: &Case<'_>) -> Vec<String> {
 
 // ---- rule 8: secrets
 
-/// Property values shorter than this are part of too many words to be looked for.
-const SHORTEST_SECRET: usize = 4;
-
 fn no_secret_is_told(case: &Case<'_>) -> Vec<String> {
-    let secrets = secret_forms(case);
     let mut broken = Vec::new();
     for text in told_texts(case) {
-        for (what, form) in &secrets {
-            if let Some(position) = text.find(form) {
-                broken.push(format!("{what} is told after {:?}", words_before(&text, position)));
-            }
-        }
-        if let Some(position) = presigned_url(&text) {
-            broken.push(format!("a presigned URL is told after {:?}", words_before(&text, position)));
+        if let Some((what, position)) = case.secrets.find(&text) {
+            broken.push(format!("{what} is told after {:?}", words_before(&text, position)));
         }
     }
     broken
 }
 
-/// What must not show, in each form that it could take, with what to call it.
-fn secret_forms(case: &Case<'_>) -> Vec<(String, String)> {
-    let values = case.secrets.iter().enumerate().filter(|(_, value)| value.chars().count() >= SHORTEST_SECRET);
-    let values = values.map(|(number, value)| (format!("secret {number}"), value.clone()));
-    let marker = [("a presigned URL's token".to_owned(), emulator::TOKEN_MARKER.to_owned())];
-    let mut forms = Vec::new();
-    for (what, plain) in values.chain(marker).chain(conditional_tokens(case.history)) {
-        let escaped = as_json(&plain);
-        let twice = as_json(&escaped);
-        let mut all = vec![plain, escaped, twice];
-        all.dedup();
-        forms.extend(all.into_iter().map(|form| (what.clone(), form)));
-    }
-    forms
-}
-
-fn conditional_tokens(history: History<'_>) -> impl Iterator<Item = (String, String)> {
+/// What must not show: the values that are known to be secrets, those that the requests bring, the tokens of presigned
+/// URLs and of conditions, and what the functions sign with.
+fn secrets_of(history: History<'_>, observed: &Observed<'_>) -> Secrets {
+    let brought = observed.executions.iter().flat_map(|execution| property_values(&execution.input));
+    let values: BTreeSet<String> = observed.secrets.iter().cloned().chain(brought).collect();
+    let values = values.into_iter().enumerate().map(|(number, value)| (format!("secret {number}"), value));
     let tokens = history.calls().filter_map(|it| it.call.request.get("ConditionalToken")?.as_str());
-    tokens.filter(|token| !token.is_empty()).map(|token| ("a conditional token".to_owned(), token.to_owned()))
-}
-
-/// A text as it stands between the quotes of a JSON string.
-fn as_json(text: &str) -> String {
-    let quoted = Value::from(text).to_string();
-    quoted.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(&quoted).to_owned()
+    let tokens = tokens.filter(|token| !token.is_empty()).map(|token| ("a conditional token", token));
+    let ours = [
+        ("a presigned URL's token", emulator::TOKEN_MARKER),
+        ("the secret access key", SECRET_ACCESS_KEY),
+        ("the session token", SESSION_TOKEN),
+    ];
+    let named = tokens.chain(ours).map(|(what, value)| (what.to_owned(), value.to_owned()));
+    Secrets::new(values.chain(named))
 }
 
 /// All that the execution told anybody.
@@ -891,21 +877,6 @@ fn told_texts(case: &Case<'_>) -> Vec<String> {
     let ending = [execution.error.clone(), execution.cause.clone(), execution.output.as_ref().map(Value::to_string)];
     let ending = ending.into_iter().flatten();
     execution.texts.iter().cloned().chain(ending).chain(sent.map(|it| it.call.request.to_string())).collect()
-}
-
-/// Where a presigned URL's token begins, if it is there: a name without a value gives nothing away.
-fn presigned_url(text: &str) -> Option<usize> {
-    ["authToken=", "authToken%3D"].into_iter().find_map(|name| {
-        let mut found = text.match_indices(name);
-        let has_value = |end: usize| text.get(end..).is_some_and(|rest| rest.starts_with(char::is_alphanumeric));
-        found.find(|(position, _)| has_value(position + name.len())).map(|(position, _)| position)
-    })
-}
-
-/// Enough of what stands before a place to find it.
-fn words_before(text: &str, position: usize) -> String {
-    let before: Vec<_> = text.get(..position).unwrap_or_default().chars().rev().take(80).collect();
-    before.into_iter().rev().collect()
 }
 
 // ---- rule 9: one at a time

@@ -21,6 +21,7 @@ use serde_json::{Value, json};
 use take_snapshot::{Taker, take_snapshot};
 
 use crate::scenario::calls_of;
+use crate::secrets::{Place, Told, leaks_of};
 use crate::world::{BUCKET, Functions, OPERATOR, World};
 
 /// The definition of a run.
@@ -107,8 +108,6 @@ pub struct SnapshotsRun {
     pub applications: Vec<Execution>,
     /// The states that each execution entered, by its name.
     pub states: BTreeMap<String, Vec<String>>,
-    /// What Step Functions would keep of it all: outputs, results, errors.
-    pub texts: Vec<String>,
 }
 
 impl SnapshotsRun {
@@ -155,33 +154,21 @@ impl SnapshotsRun {
     }
 }
 
-/// Notes what the executions do.
+/// Notes what the executions do, and all that they tell.
 #[derive(Default)]
 struct Notes {
     states: Mutex<BTreeMap<String, Vec<String>>>,
-    texts: Mutex<Vec<String>>,
+    told: Told,
 }
 
 impl Observer for Notes {
     fn observe(&self, event: &Event<'_>) {
-        let text = match event.kind {
-            EventKind::StateEntered { state, .. } => {
-                let mut states = self.states.lock().unwrap_or_else(PoisonError::into_inner);
-                states.entry(event.execution.to_owned()).or_default().push(state.to_owned());
-                return;
-            }
-            EventKind::StateExited { output, .. } => output.to_string(),
-            EventKind::TaskSucceeded { result, .. } => result.to_string(),
-            EventKind::TaskFailed { error, cause, .. } => format!("{error} {cause}"),
-            _ => return,
-        };
-        self.texts.lock().unwrap_or_else(PoisonError::into_inner).push(text);
+        if let EventKind::StateEntered { state, .. } = event.kind {
+            let mut states = self.states.lock().unwrap_or_else(PoisonError::into_inner);
+            states.entry(event.execution.to_owned()).or_default().push(state.to_owned());
+        }
+        self.told.observe(event);
     }
-}
-
-/// What was kept under a lock.
-fn taken<T: Default>(kept: &Mutex<T>) -> T {
-    std::mem::take(&mut *kept.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
 /// Functions of which one answer each is lost, as by Lambda's own faults: the function has run.
@@ -192,6 +179,13 @@ pub struct LostAnswers(pub Vec<&'static str>);
 struct SnapshotFunctions {
     each: BTreeMap<&'static str, Functions>,
     lost: Mutex<Vec<&'static str>>,
+    metrics: Metrics,
+}
+
+/// The shipped handlers, each with credentials of its own. Metrics are written there, and these answers are lost.
+pub(crate) fn snapshot_functions(world: &World, lost: LostAnswers, metrics: &Metrics) -> Arc<dyn TaskHandler> {
+    let each = BTreeMap::from(SNAPSHOT_FUNCTIONS.map(|(_, function)| (function, world.functions(function))));
+    Arc::new(SnapshotFunctions { each, lost: Mutex::new(lost.0), metrics: metrics.clone() })
 }
 
 #[async_trait]
@@ -210,7 +204,7 @@ impl TaskHandler for SnapshotFunctions {
             }
             "check-snapshot" => invoke(flink, &async |f: &_, e| check_snapshot(f, e).await, payload).await,
             "prune-snapshots" => {
-                let pruner = Pruner { flink: service, turns, metrics: Metrics::on(std::io::sink()) };
+                let pruner = Pruner { flink: service, turns, metrics: self.metrics.clone() };
                 invoke(&pruner, &async |p: &_, e| prune_snapshots(p, e).await, payload).await
             }
             _ => invoke(notifier, &async |n: &_, e| notify::tell_of(n, e).await, payload).await,
@@ -285,7 +279,7 @@ impl World {
     /// The same where these answers are lost, or until `stop`.
     ///
     /// # Errors
-    /// When the engine does not take the execution, as Step Functions would not.
+    /// When the engine does not take the execution, as Step Functions would not, and when a secret is told anywhere.
     pub async fn take_snapshots_despite(
         &self,
         name: &str,
@@ -293,12 +287,17 @@ impl World {
         lost: LostAnswers,
         stop: impl Future<Output = Stop> + Send,
     ) -> Result<SnapshotsRun, String> {
-        let each = SNAPSHOT_FUNCTIONS.map(|(_, function)| (function, self.functions(function)));
-        let functions = SnapshotFunctions { each: BTreeMap::from(each), lost: Mutex::new(lost.0) };
         let notes = Arc::new(Notes::default());
+        let metrics = Metrics::on(notes.told.writer(Place::MetricLine));
+        let functions = snapshot_functions(self, lost, &metrics);
         let observer = Arc::clone(&notes) as Arc<dyn Observer>;
-        let (result, applications) = self.run_snapshots(name, input, Arc::new(functions), observer, stop).await?;
-        Ok(SnapshotsRun { result, applications, states: taken(&notes.states), texts: taken(&notes.texts) })
+        let (result, applications) = self.run_snapshots(name, input, functions, observer, stop).await?;
+        notes.told.keep_all_of(&self.emulator);
+        if let [leak, ..] = leaks_of(&notes.told).as_slice() {
+            return Err(format!("a secret is told: {leak:?}"));
+        }
+        let states = std::mem::take(&mut *notes.states.lock().unwrap_or_else(PoisonError::into_inner));
+        Ok(SnapshotsRun { result, applications, states })
     }
 
     /// Runs snapshots with these functions, and under these eyes. Returns the applications' executions too, in the order in

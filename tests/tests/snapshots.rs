@@ -9,11 +9,11 @@ use std::time::Duration;
 use emulator::record::Event;
 use emulator::simulated::{Behaviour, JobFault};
 use emulator::sinks::Content;
-use emulator::{Effect, Fault, Loss, Occurrences, PlantedSnapshot, TOKEN_MARKER};
+use emulator::{Effect, Fault, Loss, Occurrences, PlantedSnapshot};
 use jiff::{SignedDuration, Timestamp};
 use lifecycle::snapshots::{RunOutcome, SnapshotOutcome, SnapshotRequest};
 use lifecycle::turn::Claim;
-use scenarios::snapshot_scenarios::{LostAnswers, SECRET, SnapshotApp, SnapshotsRun, calls_since};
+use scenarios::snapshot_scenarios::{LostAnswers, SnapshotApp, SnapshotsRun, calls_since};
 use scenarios::world::{BUCKET, MACHINE, OPERATOR, TURNS, World, noon};
 use serde_json::{Value, json};
 use turns::TurnTable;
@@ -310,6 +310,7 @@ async fn an_update_meanwhile_is_named_as_what_came_between() {
     has_failed(&world, &run, &["snapshotFailed", "leftRunning"]);
 }
 
+/// Every run here is searched for secrets; this one has the most to say.
 #[tokio::test(start_paused = true)]
 async fn what_explains_a_failure_tells_no_secret() {
     let faulty = SnapshotApp { behaviour: JobFault::SnapshotFails.into(), ..SnapshotApp::new("orders") };
@@ -318,10 +319,6 @@ async fn what_explains_a_failure_tells_no_secret() {
     has_failed(&world, &run, &["snapshotFailed", "likelyStorage"]);
     let made = calls_since(&world.emulator.record(), 0);
     assert!(made.contains_key("kinesisanalyticsv2:CreateApplicationPresignedUrl"), "{made:?}");
-    let told = run.texts.iter().cloned().chain(letters(&world));
-    for text in told.chain(events(&world).into_iter().map(|(_, detail)| detail.to_string())) {
-        assert!(!text.contains(SECRET) && !text.contains(TOKEN_MARKER) && !text.contains("authToken"), "{text}");
-    }
 }
 
 #[tokio::test(start_paused = true)]
