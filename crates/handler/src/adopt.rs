@@ -70,6 +70,11 @@ pub async fn adopt_versioned(
     let newest = flink.newest_operation(name, Some(deployment.rung.operation())).await?;
     if let Some(newest) = newest {
         let operation = flink.operation(name, &newest.id).await?;
+        if operation.version_to.is_some_and(|version| version > application.version) {
+            // The application was described as it was before that operation: nothing may be taken for undone on it.
+            let problem = format!("it shows version {}, where an operation has made a later one", application.version);
+            return Err(Error::unavailable("DescribeApplication", problem));
+        }
         let is_next = operation.version_to.is_none_or(|version| version >= application.version);
         if operation.version_from == Some(deployment.version) && is_next && is_ours(&detail) {
             let version = operation.version_to.or(Some(application.version));

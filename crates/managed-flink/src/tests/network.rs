@@ -199,7 +199,7 @@ async fn https_begins_with_a_handshake() {
 
 /// A server that sends `start`, and then `more` again and again until the client has had enough or `most` bytes are sent.
 /// The task ends with the number of bytes that were taken off it.
-async fn flood(start: &str, more: Vec<u8>) -> (Server, tokio::task::JoinHandle<usize>) {
+fn flood(start: &str, more: Vec<u8>) -> (Server, tokio::task::JoinHandle<usize>) {
     // What the system takes without the client's reading must not count for much.
     let socket = TcpSocket::new_v4().unwrap();
     socket.set_send_buffer_size(64 * 1024).unwrap();
@@ -237,7 +237,7 @@ async fn of_a_flood_no_more_is_taken_than_an_answer_may_have() {
         ("HTTP/1.1 403 Forbidden\r\ntransfer-encoding: chunked\r\n\r\n".to_owned(), chunk),
     ];
     for (start, more) in bodies {
-        let (server, sent) = flood(&start, more).await;
+        let (server, sent) = flood(&start, more);
         assert_eq!(server.get().await.unwrap_err(), TransportError::TooLarge, "{start}");
         let sent = sent.await.unwrap();
         assert!(sent < MOST_TAKEN, "{start}: {sent} bytes");
@@ -253,7 +253,7 @@ async fn of_a_flood_no_more_is_taken_than_an_answer_may_have() {
         ("HTTP/1.1 302 Found\r\nlocation: /".to_owned(), block),
     ];
     for (start, more) in around {
-        let (server, sent) = flood(&start, more).await;
+        let (server, sent) = flood(&start, more);
         let error = server.get().await.unwrap_err();
         assert!(matches!(error, TransportError::Connection { .. }), "{start}: {error}");
         let sent = sent.await.unwrap();
