@@ -11,7 +11,7 @@ use std::fmt;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use aho_corasick::AhoCorasick;
+use aho_corasick::{AhoCorasick, AhoCorasickKind};
 use asl::{EventKind, Observer};
 use emulator::Emulator;
 use emulator::record::Event as Recorded;
@@ -56,8 +56,9 @@ impl Secrets {
                 }
             }
         }
-        // It fails for more patterns than fit into memory.
-        Self { names, automaton: AhoCorasick::new(&all).ok() }
+        // The kind that is made quickly: one is made for every judgement. It fails for more forms than fit into memory.
+        let kind = Some(AhoCorasickKind::ContiguousNFA);
+        Self { names, automaton: AhoCorasick::builder().kind(kind).build(&all).ok() }
     }
 
     /// The first of them in a text, with where it begins, and a presigned URL's token whether it is known or not.

@@ -25,6 +25,7 @@ use turns::TurnTable;
 
 use crate::checker::ExecutionTrace;
 use crate::scenario::{Crash, CrashKind, Happening, Planned};
+use crate::secrets::{SECRET_ACCESS_KEY, SESSION_TOKEN};
 
 /// The shipped definition.
 const DEPLOY: &str = include_str!("../../statemachine/deploy.asl.json");
@@ -364,7 +365,8 @@ impl World {
 
     /// Clients that speak to the emulator in the process, as `principal`.
     pub fn sdk(&self, principal: &str) -> SdkConfig {
-        let credentials = Credentials::new(principal, "secret", None, None, "scenario");
+        let session = Some(SESSION_TOKEN.to_owned());
+        let credentials = Credentials::new(principal, SECRET_ACCESS_KEY, session, None, "scenario");
         SdkConfig::builder()
             .behavior_version(BehaviorVersion::v2026_01_12())
             .region(Region::new("us-east-1"))

@@ -5,7 +5,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, mpsc};
 
 use asl::TaskError;
 use bytes::Bytes;
@@ -14,6 +15,7 @@ use emulator::simulated::SimulatedDataPlane;
 use emulator::{Emulator, EmulatorConfig};
 use handler::Metrics;
 use scenarios::catalogue::{catalogue, scenario};
+use scenarios::scenario::Scenario;
 use scenarios::secrets::{Amount, Place, Secrets, Spoil, Told, leaks_of, planted, play, run_of_snapshots, uploads};
 use scenarios::world::{TURNS, noon};
 use serde_json::{Value, json};
@@ -42,17 +44,37 @@ impl Searched {
     }
 }
 
+/// Plays a scenario with planted secrets, and tells where they are found.
+fn search(scenario: &Scenario) -> (Told, Vec<String>) {
+    let (told, run, found) = play(&planted(scenario), None).unwrap();
+    let found = found.into_iter().map(|leak| format!("{}: {leak:?}", scenario.name));
+    let broken = run.violations.iter().filter(|violation| violation.rule == 8);
+    let broken = broken.map(|violation| format!("{}: {}", scenario.name, violation.what));
+    (told, found.chain(broken).collect())
+}
+
 #[test]
 fn no_byte_of_all_that_is_told_is_of_a_secret() {
     let mut searched = Searched::default();
     let mut leaks = BTreeSet::new();
-    for scenario in catalogue() {
-        let (told, run, found) = play(&planted(&scenario), None).unwrap();
-        searched.add(&told);
-        leaks.extend(found.into_iter().map(|leak| format!("{}: {leak:?}", scenario.name)));
-        let broken = run.violations.iter().filter(|violation| violation.rule == 8);
-        leaks.extend(broken.map(|violation| format!("{}: {}", scenario.name, violation.what)));
-    }
+    let scenarios = catalogue();
+    let (results, played) = mpsc::channel();
+    let next = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
+            let (results, scenarios, next) = (results.clone(), &scenarios, &next);
+            scope.spawn(move || {
+                while let Some(scenario) = scenarios.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    results.send(search(scenario)).unwrap();
+                }
+            });
+        }
+        drop(results);
+        for (told, found) in played {
+            searched.add(&told);
+            leaks.extend(found);
+        }
+    });
     for (name, told) in [("snapshots", run_of_snapshots(None).unwrap()), ("uploads", uploads("orders.jar").unwrap())] {
         searched.add(&told);
         leaks.extend(leaks_of(&told).into_iter().map(|leak| format!("{name}: {leak:?}")));
