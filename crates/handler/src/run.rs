@@ -186,12 +186,17 @@ where
 /// Reads a part of an event, or says where it cannot be read; without values.
 pub fn read<Event: DeserializeOwned>(payload: Value) -> Result<Event, Error> {
     serde_path_to_error::deserialize(payload).map_err(|error| Error::InvalidEvent {
-        path: error.path().to_string(),
+        path: beginning(&error.path().to_string()),
         problem: match error.inner().classify() {
             serde_json::error::Category::Data => "a field is missing, or is not of its type",
             _ => "not JSON",
         },
     })
+}
+
+/// As much of an event's own text as is repeated: the key of an object has at most so many characters.
+fn beginning(text: &str) -> String {
+    text.chars().take(1_024).collect()
 }
 
 /// Who an event is about, for the log line of a failure.
@@ -204,7 +209,7 @@ impl Names {
     fn of(payload: &Value) -> Self {
         let text = |paths: &[&str]| {
             let found = paths.iter().find_map(|path| payload.pointer(path).and_then(Value::as_str));
-            found.unwrap_or("unknown").to_owned()
+            beginning(found.unwrap_or("unknown"))
         };
         Self {
             // Of an upload, only its key is known.
