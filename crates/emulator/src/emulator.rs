@@ -13,6 +13,7 @@ use serde_json::{Map, Value};
 use tokio::task::{AbortHandle, JoinSet};
 
 use crate::application::{Application, Log};
+use crate::callers::Callers;
 use crate::calls::{Answer, Fetched, Wanted, is_mutating};
 use crate::cloudwatch::{CloudWatch, Publication, codec};
 use crate::code::CodeStore;
@@ -145,6 +146,7 @@ pub(crate) struct State {
     /// Applications created so far.
     pub(crate) instances: u64,
     pub(crate) faults: Faults,
+    callers: Callers,
     pub(crate) log: Log,
     /// By token.
     pub(crate) sessions: BTreeMap<String, Session>,
@@ -191,6 +193,7 @@ impl Emulator {
             applications: BTreeMap::new(),
             instances: 0,
             faults: Faults::new(config.seed),
+            callers: Callers::default(),
             log: Log::new(config.seed),
             sessions: BTreeMap::new(),
             history: BTreeMap::new(),
@@ -261,9 +264,31 @@ impl Emulator {
         lock(&self.inner().state).faults.inject(fault);
     }
 
+    /// How often each kind of fault has struck so far, in words.
+    pub fn struck(&self) -> BTreeMap<&'static str, u64> {
+        lock(&self.inner().state).faults.struck().clone()
+    }
+
     /// Lets everything go right again.
     pub fn clear_faults(&self) {
         lock(&self.inner().state).faults.clear();
+    }
+
+    /// How many calls of any service this caller has made so far.
+    pub fn calls_made_by(&self, principal: &str) -> u32 {
+        lock(&self.inner().state).callers.made_by(principal)
+    }
+
+    /// Waits until this caller's call of this number (1 is the first, of whatever service) was done or refused. Its answer
+    /// is not yet on its way then.
+    pub fn call_of(&self, principal: &str, number: u32) -> impl Future<Output = ()> + Send + use<> {
+        let mut answered = lock(&self.inner().state).callers.answered_to(principal);
+        async move {
+            if answered.wait_for(|highest| *highest >= number).await.is_err() {
+                // The emulator is gone, and nobody calls it any more.
+                std::future::pending().await
+            }
+        }
     }
 
     /// Answers a request of any protocol, and writes it down.
@@ -279,6 +304,9 @@ impl Emulator {
         };
         let done = !refused && (response.status().is_success() || response.status().is_redirection());
         self.answered(&arrival, &response, done);
+        if let Some((principal, number)) = &arrival.caller {
+            lock(&self.inner().state).callers.answered(principal, *number);
+        }
         match arrival.effect {
             Some(Effect::Delay(delay)) => self.clock().sleep(delay).await,
             Some(Effect::LostResponse(Loss::ServerError)) => {
@@ -311,6 +339,10 @@ impl Emulator {
         let name = identified.fault_name();
         let who = Who { application: application.as_deref(), principal: principal.as_deref() };
         let effect = state.faults.effect(Stage::Call, &name, who, now);
+        let caller = principal.clone().map(|principal| {
+            let number = state.callers.count(&principal);
+            (principal, number)
+        });
         let before = state.status_and_version(application.as_deref());
         let call = Call {
             service: identified.service.name().to_owned(),
@@ -328,7 +360,7 @@ impl Emulator {
         let denial = matches!(effect, Some(Effect::AccessDenied)).then(|| self.denial(&call));
         let entry = state.log.entries.len();
         state.log.add(now, Event::Call(call));
-        Arrival { entry, application, effect, denial }
+        Arrival { entry, application, caller, effect, denial }
     }
 
     /// What a call is told that is not permitted.
@@ -517,6 +549,8 @@ struct Arrival {
     /// Its place in the record.
     entry: usize,
     application: Option<String>,
+    /// Who called, and which of its calls this is.
+    caller: Option<(String, u32)>,
     effect: Option<Effect>,
     /// What it is told, if it is not permitted.
     denial: Option<String>,

@@ -1,6 +1,7 @@
 //! Faults that a test or a demo asks for: which calls (or operations, once they run) they meet, and what they do to
 //! them. They are tried in the order in which they were injected; the first that applies is the one that acts.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -12,8 +13,9 @@ use serde::{Deserialize, Serialize};
 pub struct Fault {
     /// Where: `UpdateApplication`, `flink:/jobs/overview`, `flink:/jobs/:id` (`:id` stands for any one segment),
     /// `flink:*`, `cloudwatch:GetMetricData`, `sns:Publish`, `events:PutEvents`, `dynamodb:PutItem`,
-    /// `states:DescribeExecution`, or `*` for every call of kinesisanalyticsv2. For the effects on operations: the name of the call that began it, `Maintenance`,
-    /// `Autoscaling`, or `SystemRollbackApplication` for a rollback that the service began by itself.
+    /// `states:DescribeExecution`, `*` for every call of kinesisanalyticsv2, or `**` for every call of any service. For the
+    /// effects on operations: the name of the call that began it, `Maintenance`, `Autoscaling`, or
+    /// `SystemRollbackApplication` for a rollback that the service began by itself.
     pub operation: String,
     /// Name of the application that it is limited to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -139,6 +141,23 @@ pub enum Loss {
 }
 
 impl Effect {
+    /// Its kind, in words.
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Error { .. } => "refused with an error",
+            Self::AccessDenied => "access denied",
+            Self::Throttle => "throttled",
+            Self::Delay(_) => "answered late",
+            Self::LostResponse(_) => "done, and the answer lost",
+            Self::Unreachable => "not reached",
+            Self::Answer { .. } => "answered with something else",
+            Self::Truncated(_) => "answer cut short",
+            Self::StaleRead(_) => "answered from the past",
+            Self::OperationHangs => "operation hangs",
+            Self::OperationFails(_) => "operation fails",
+        }
+    }
+
     /// Whether it acts on operations as they run, rather than on calls.
     fn acts_on_operations(&self) -> bool {
         matches!(self, Self::OperationHangs | Self::OperationFails(_))
@@ -168,11 +187,12 @@ pub(crate) struct Who<'a> {
 pub(crate) struct Faults {
     injected: Vec<(Fault, u32)>,
     random: u64,
+    struck: BTreeMap<&'static str, u64>,
 }
 
 impl Faults {
     pub(crate) fn new(seed: u64) -> Self {
-        Self { injected: Vec::new(), random: seed }
+        Self { injected: Vec::new(), random: seed, struck: BTreeMap::new() }
     }
 
     pub(crate) fn inject(&mut self, fault: Fault) {
@@ -181,6 +201,11 @@ impl Faults {
 
     pub(crate) fn clear(&mut self) {
         self.injected.clear();
+    }
+
+    /// How often each kind of effect has struck, in words.
+    pub(crate) fn struck(&self) -> &BTreeMap<&'static str, u64> {
+        &self.struck
     }
 
     /// The effect on this call or operation, if any. Every fault that matches counts the occurrence.
@@ -207,12 +232,18 @@ impl Faults {
                 found = Some(fault.effect.clone());
             }
         }
+        if let Some(effect) = &found {
+            *self.struck.entry(effect.name()).or_default() += 1;
+        }
         found
     }
 }
 
 /// Whether `pattern` names `operation`.
 fn names(pattern: &str, operation: &str) -> bool {
+    if pattern == "**" {
+        return true;
+    }
     match (pattern.split_once(':'), operation.split_once(':')) {
         (None, None) => pattern == "*" || pattern == operation,
         (Some((pattern_service, pattern)), Some((service, operation))) if pattern_service == service => {
@@ -291,6 +322,9 @@ mod tests {
             ("flink:/jobs/:id/checkpoints", "flink:/jobs/0123/checkpoints", true),
             ("cloudwatch:GetMetricData", "cloudwatch:GetMetricData", true),
             ("cloudwatch:*", "sns:Publish", false),
+            ("**", "StopApplication", true),
+            ("**", "flink:/jobs/0123?x=1", true),
+            ("**", "dynamodb:PutItem", true),
         ];
         for (pattern, operation, expected) in table {
             assert_eq!(names(pattern, operation), expected, "{pattern} {operation}");
@@ -306,6 +340,23 @@ mod tests {
         assert_eq!(next(), Some(Effect::Throttle));
         assert_eq!(next(), Some(Effect::Unreachable));
         assert_eq!(next(), None);
+        assert_eq!(faults.struck(), &BTreeMap::from([("not reached", 1), ("throttled", 1)]));
+    }
+
+    #[test]
+    fn the_nth_call_of_a_caller_whatever_it_is() {
+        let mut faults = Faults::new(0);
+        faults.inject(Fault::new("**", Effect::Throttle).by("AKIDFIRST").on(Occurrences::Nth(3)));
+        let mut calls = |principal, operation| {
+            let who = Who { application: None, principal: Some(principal) };
+            faults.effect(Stage::Call, operation, who, Timestamp::UNIX_EPOCH).is_some()
+        };
+        assert!(!calls("AKIDFIRST", "dynamodb:GetItem"));
+        assert!(!calls("AKIDSECOND", "dynamodb:PutItem"));
+        assert!(!calls("AKIDFIRST", "flink:/jobs/overview"));
+        assert!(!calls("AKIDSECOND", "UpdateApplication"));
+        assert!(calls("AKIDFIRST", "UpdateApplication"));
+        assert!(!calls("AKIDFIRST", "UpdateApplication"));
     }
 
     #[test]

@@ -22,6 +22,7 @@ pub mod step_functions;
 pub mod timings;
 
 mod application;
+mod callers;
 mod calls;
 mod configuration;
 mod control;

@@ -253,3 +253,31 @@ async fn the_same_seed_gives_the_same_record() {
     };
     assert_eq!(play().await, play().await);
 }
+
+#[tokio::test(start_paused = true)]
+async fn whoever_waits_for_a_call_hears_of_it_before_its_answer() {
+    let world = World::with(Timings::brisk());
+    world.running().await;
+    let made = world.emulator.calls_made_by("AKIDFIRST");
+    assert_eq!(usize::try_from(made).unwrap(), world.calls().len());
+    assert_eq!(world.emulator.calls_made_by("AKIDSECOND"), 0);
+    let late = Duration::from_secs(40);
+    world.emulator.inject(Fault::new("**", Effect::Delay(late)).by("AKIDFIRST").on(Occurrences::Nth(2)));
+    let began = world.emulator.clock().now();
+    let heard = async {
+        world.emulator.call_of("AKIDFIRST", made + 2).await;
+        (world.emulator.clock().now().duration_since(began), world.calls().last().unwrap().operation.clone())
+    };
+    let calls = async {
+        world.status().await;
+        world.client.stop_application().application_name(NAME).send().await.unwrap();
+        world.emulator.clock().now().duration_since(began)
+    };
+    let ((heard_after, heard), answered_after) = tokio::join!(heard, calls);
+    assert_eq!(heard, "StopApplication");
+    assert!(heard_after.as_secs() < 1, "{heard_after}");
+    assert_eq!(answered_after.as_secs(), 40);
+    assert_eq!(world.emulator.calls_made_by("AKIDFIRST"), made + 2);
+    // It was made already.
+    world.emulator.call_of("AKIDFIRST", 1).await;
+}
