@@ -24,6 +24,9 @@ pub const EVENT_TYPE: &str = "Upload Refused";
 /// How long an upload is remembered as the newest of its key. No event comes so late.
 const REMEMBERED_SECONDS: i64 = 90 * 24 * 60 * 60;
 
+/// Characters of a key, or of a bucket's name, that are repeated. S3 has no longer ones.
+const LONGEST_KEY: usize = 1_024;
+
 /// What came of an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub enum Outcome {
@@ -61,7 +64,9 @@ pub struct Reply {
 impl Reply {
     /// Nothing has come of this event yet.
     fn about(event: &Value) -> Self {
-        let text = |path| event.pointer(path).and_then(Value::as_str).unwrap_or("unknown");
+        let text = |path| -> String {
+            event.pointer(path).and_then(Value::as_str).unwrap_or("unknown").chars().take(LONGEST_KEY).collect()
+        };
         let object = format!("s3://{}/{}", text("/detail/bucket/name"), text("/detail/object/key"));
         Self { outcome: Outcome::Ignored, object, application: None, execution: None, reasons: Vec::new() }
     }

@@ -1,3 +1,6 @@
+use hostile::{SECRET, any_json, config, edited};
+use proptest::prelude::*;
+
 use super::*;
 
 fn settings() -> Settings {
@@ -205,4 +208,36 @@ fn the_versions_of_one_key_share_an_item_and_no_other_key_does() {
     assert_eq!(first, item(&with("/detail/object/version-id", json!("anotherVersion"))));
     assert_ne!(first, item(&of_key("applications/orders/orders-3.0.0.jar")));
     assert_ne!(hash(["a", "bc"]), hash(["ab", "c"]));
+}
+
+proptest! {
+    #![proptest_config(config(400))]
+
+    #[test]
+    fn an_event_of_any_form_is_planned_ignored_or_refused_with_a_cure(
+        event in prop_oneof![6 => edited(vec![sample()]), 1 => any_json()],
+    ) {
+        let planned = Planned::of(&event, &settings());
+        prop_assert_eq!(&planned, &Planned::of(&event, &settings()), "the same event asks for the same");
+        match planned {
+            Ok(planned) => {
+                let is_name = |character: char| character.is_ascii_alphanumeric() || "-_".contains(character);
+                prop_assert!((1..=LONGEST_NAME).contains(&planned.execution.len()), "{}", planned.execution);
+                prop_assert!(planned.execution.chars().all(is_name), "{}", planned.execution);
+                let request = Request::parse(&planned.input).unwrap();
+                prop_assert_eq!(request.application, planned.application);
+                prop_assert_eq!(request.upload, Some(planned.upload));
+            }
+            Err(Declined::Ignored) => {}
+            Err(Declined::Refused(reasons)) => {
+                prop_assert!(!reasons.is_empty());
+                for Refusal { field, problem, cure } in reasons {
+                    for text in [&field, &problem, &cure] {
+                        prop_assert!(!text.trim().is_empty() && text.chars().count() <= 401, "{}", text);
+                    }
+                    prop_assert!(!problem.contains(SECRET) && !cure.contains(SECRET), "{}: {}", problem, cure);
+                }
+            }
+        }
+    }
 }
