@@ -381,7 +381,8 @@ fn way_back(
         // Nothing was changed, so that there is nothing to go back to; and a stop with force was not asked for.
         return Decision::Finish(Outcome::NeedsAttention, reasons);
     }
-    let is_as_before = deployment.was_running() && !deployment.has_taken(Rung::Update);
+    let was_at_work = deployment.was_running() || deployment.has_taken(Rung::Stop);
+    let is_as_before = was_at_work && !deployment.has_taken(Rung::Update);
     if is_as_before && deployment.restore.restore_type == RestoreType::Latest {
         return Decision::Finish(Outcome::NeedsAttention, [vec![Reason::NothingToGoBackTo], reasons].concat());
     }

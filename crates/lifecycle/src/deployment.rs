@@ -455,11 +455,12 @@ impl Deployment {
     }
 
     /// The service cannot take the call behind the rung just now: decide again in a while, or take it as refused when that
-    /// has gone on for too long. An update that was never taken has touched nothing, and ends the deployment so.
+    /// has gone on for too long. An update that was never taken has touched nothing, and ends the deployment so, unless the
+    /// application was stopped for it.
     pub fn busy(&mut self, why: &str, now: Timestamp) {
         self.refused_times += 1;
         self.unreadable_since = None;
-        if self.refused_times >= MOST_BUSY && self.rung == Rung::Update {
+        if self.refused_times >= MOST_BUSY && self.rung == Rung::Update && !self.has_taken(Rung::Stop) {
             let problem = format!("UpdateApplication was not taken {} times: {why}", self.refused_times);
             let cure = "wait until the application is READY or RUNNING, and send the request again";
             return refuse(self, vec![Refusal::new("application", problem, cure)], now);

@@ -172,13 +172,17 @@ pub enum RefusedFor {
     Other,
 }
 
-/// The service has refused the update itself: nothing was touched, and the request is to blame.
+/// The service has refused the update itself, and the request is to blame. Nothing was touched, unless the application was
+/// stopped for it: then a person has to know.
 pub fn refuse_update(deployment: &mut Deployment, refused_for: RefusedFor, message: &str, now: Timestamp) {
     if refused_for == RefusedFor::RoleOrCode && deployment.refused_times + 1 < ROLE_TRIES {
         deployment.refused_times += 1;
         deployment.note(now, format!("UpdateApplication was refused, trying again: {message}"));
         deployment.go_on(Next::Bake, ROLE_SECONDS);
         return;
+    }
+    if deployment.has_taken(Rung::Stop) {
+        return deployment.reject(message, now);
     }
     let code = "update.ApplicationConfigurationUpdate.ApplicationCodeConfigurationUpdate.CodeContentUpdate";
     let (field, cure) = match refused_for {

@@ -762,3 +762,23 @@ fn a_restart_goes_back_only_where_there_is_something_to_go_back_to() {
         assert_eq!(goes_on(&deployment), expected, "{fields} {rungs:?}");
     }
 }
+
+#[test]
+fn a_restart_that_cut_an_update_short_has_nothing_to_go_back_to_either() {
+    let fields = json!({ "stop": "force", "update": {}, "start": true });
+    let mut deployment = failing(stopping(&fields, &[Rung::Start]), restarts(3));
+    if let Some(baseline) = &mut deployment.baseline {
+        baseline.status = ApplicationStatus::Updating;
+    }
+    let deployment = decided(deployment, &evidence(7, "RUNNING"), 60);
+    assert_eq!(goes_on(&deployment), "end NeedsAttention: nothingToGoBackTo restarts");
+}
+
+#[test]
+fn an_update_refused_after_the_stop_needs_a_person() {
+    let mut deployment = stopping(&json!({ "stop": "force", "start": true }), &[Rung::Update]);
+    deployment.began = None;
+    deployment.reject("not this", at(50));
+    let deployment = decided(deployment, &evidence(7, "READY"), 60);
+    assert_eq!(goes_on(&deployment), "end NeedsAttention: operationRejected");
+}

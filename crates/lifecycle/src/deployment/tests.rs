@@ -37,6 +37,16 @@ fn an_update_that_is_never_taken_is_refused_and_no_failure() {
 }
 
 #[test]
+fn an_update_that_is_never_taken_after_the_stop_is_a_failure() {
+    let mut deployment = due(&json!({ "stop": "force", "start": true }), "RUNNING");
+    deployment.taken.insert(0, Rung::Stop);
+    for _ in 0..MOST_BUSY {
+        deployment.busy("the application is AUTOSCALING", at(1));
+    }
+    assert_eq!((judged(&deployment).as_str(), deployment.report), ("Failing: operationRejected", None));
+}
+
+#[test]
 fn trouble_that_has_passed_is_forgotten() {
     let troubled = || {
         let mut deployment = updating(&json!({}), "RUNNING");

@@ -267,6 +267,16 @@ fn a_role_that_is_new_is_tried_three_times() {
 }
 
 #[test]
+fn an_update_refused_after_the_stop_is_no_request_that_touched_nothing() {
+    for refused_for in [RefusedFor::Code, RefusedFor::Other] {
+        let mut deployment = crate::fixtures::due(&json!({ "stop": "force", "start": true }), "RUNNING");
+        deployment.taken.insert(0, Rung::Stop);
+        refuse_update(&mut deployment, refused_for, "not this", at(1));
+        assert_eq!((goes_on(&deployment).as_str(), deployment.report), ("Decide 0", None));
+    }
+}
+
+#[test]
 fn the_other_refusals_name_their_fields() {
     assert_eq!(no_such_alarm("there is no alarm lag").field, "policy.alarms");
     let mut deployment = crate::fixtures::due(&json!({ "reason": "ticket 5" }), "RUNNING");
