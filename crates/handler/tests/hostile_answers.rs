@@ -48,7 +48,7 @@ struct Server {
 }
 
 impl Server {
-    async fn start(does: impl Fn(&str) -> Does + Send + Sync + 'static) -> Self {
+    fn start(does: impl Fn(&str) -> Does + Send + Sync + 'static) -> Self {
         let socket = TcpSocket::new_v4().unwrap();
         // What the system takes without the client's reading must not count for much.
         socket.set_send_buffer_size(64 * 1024).unwrap();
@@ -205,13 +205,12 @@ fn described() -> Value {
 }
 
 /// A server in the place of AWS, whose presigned URLs lead to `flink`.
-async fn aws(flink: &Server) -> Server {
+fn aws(flink: &Server) -> Server {
     let url = format!("{}/flinkdashboard?authToken={TOKEN}", flink.url());
     Server::start(move |operation| match operation {
         "CreateApplicationPresignedUrl" => ok(&json!({ "AuthorizedUrl": url })),
         _ => ok(&described()),
     })
-    .await
 }
 
 fn assert_silent(result: &Result<Value, Error>, log: &str) {
@@ -236,7 +235,7 @@ fn sources(error: &dyn std::error::Error) -> String {
 
 #[tokio::test]
 async fn a_redirect_elsewhere_is_not_followed_and_its_token_is_not_told() {
-    let elsewhere = Server::start(|_| ok(&json!({ "jobs": [] }))).await;
+    let elsewhere = Server::start(|_| ok(&json!({ "jobs": [] })));
     let targets = [
         format!("{}/?authToken={TOKEN}", elsewhere.url()),
         format!("//{}/{TOKEN}", elsewhere.address),
@@ -245,9 +244,8 @@ async fn a_redirect_elsewhere_is_not_followed_and_its_token_is_not_told() {
     ];
     for target in targets {
         let to = target.clone();
-        let flink =
-            Server::start(move |_| Does::Answers("302 Found", format!("location: {to}\r\n"), TOKEN.into())).await;
-        let (result, log) = look(&client(&aws(&flink).await), "redirected").await;
+        let flink = Server::start(move |_| Does::Answers("302 Found", format!("location: {to}\r\n"), TOKEN.into()));
+        let (result, log) = look(&client(&aws(&flink)), "redirected").await;
         assert_silent(&result, &log);
         assert_eq!(result.unwrap_err().name(), "UnreadableAnswer", "{target}");
         assert_eq!(flink.connections.load(Ordering::SeqCst), 1, "{target}");
@@ -260,8 +258,8 @@ async fn what_an_error_of_flink_echoes_is_not_told() {
     let echo = format!("bad token authToken={TOKEN}, {TOKEN}; {PASSWORD}");
     for status in ["400 Bad Request", "401 Unauthorized", "404 Not Found", "200 OK"] {
         let body = echo.clone().into_bytes();
-        let flink = Server::start(move |_| Does::Answers(status, format!("x-echo: {TOKEN}\r\n"), body.clone())).await;
-        let (result, log) = look(&client(&aws(&flink).await), "echoing").await;
+        let flink = Server::start(move |_| Does::Answers(status, format!("x-echo: {TOKEN}\r\n"), body.clone()));
+        let (result, log) = look(&client(&aws(&flink)), "echoing").await;
         assert!(result.is_err(), "{status}");
         assert_silent(&result, &log);
     }
@@ -281,9 +279,8 @@ async fn what_an_exception_of_the_job_quotes_is_not_told() {
         Some("overview") => ok(&overview),
         Some("exceptions") => ok(&exceptions),
         _ => ok(&json!([{ "id": "numRestarts", "value": "1" }])),
-    })
-    .await;
-    let (result, log) = look(&client(&aws(&flink).await), "quoting").await;
+    });
+    let (result, log) = look(&client(&aws(&flink)), "quoting").await;
     assert_silent(&result, &log);
     assert_eq!(result.unwrap()["job"]["failure"]["exception"], "c.D");
     assert!(log.contains("[redacted]"), "{log}");
@@ -296,8 +293,7 @@ async fn what_a_refusal_of_the_service_echoes_is_not_told() {
     let aws = Server::start(move |operation| match operation {
         "CreateApplicationPresignedUrl" => Does::Answers("400 Bad Request", String::new(), body.clone()),
         _ => ok(&described()),
-    })
-    .await;
+    });
     let (result, log) = look(&client(&aws), "refused").await;
     assert_silent(&result, &log);
     assert_eq!(result.unwrap_err().name(), "InvalidRequest");
@@ -305,7 +301,7 @@ async fn what_a_refusal_of_the_service_echoes_is_not_told() {
 
 #[tokio::test]
 async fn of_a_flood_from_aws_little_is_taken() {
-    let aws = Server::start(|_| Does::Floods).await;
+    let aws = Server::start(|_| Does::Floods);
     let managed = client(&aws);
     let error = managed.application("orders").await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unreadable, "{error}");
@@ -317,11 +313,10 @@ async fn of_a_flood_from_aws_little_is_taken() {
 
 #[tokio::test]
 async fn a_redirect_of_aws_is_not_followed() {
-    let elsewhere = Server::start(|_| ok(&described())).await;
+    let elsewhere = Server::start(|_| ok(&described()));
     let to = elsewhere.url();
     let aws =
-        Server::start(move |_| Does::Answers("307 Temporary Redirect", format!("location: {to}/\r\n"), Vec::new()))
-            .await;
+        Server::start(move |_| Does::Answers("307 Temporary Redirect", format!("location: {to}/\r\n"), Vec::new()));
     assert!(client(&aws).application("orders").await.is_err());
     assert_eq!(elsewhere.connections.load(Ordering::SeqCst), 0);
 }
