@@ -12,6 +12,7 @@ use serde_json::Value;
 use thiserror::Error;
 
 use crate::definitions;
+use crate::fuzz;
 use crate::hygiene::Rules;
 use crate::process;
 use crate::report;
@@ -95,7 +96,10 @@ impl Step {
     /// Makes the check. What a person should know beside the good result is handed back.
     fn make(self, workspace: &Workspace) -> StepResult {
         match self {
-            Self::Format => cargo(workspace, &["fmt", "--all", "--check"], &[]),
+            Self::Format => {
+                cargo(workspace, &["fmt", "--all", "--check"], &[])?;
+                cargo(workspace, &["fmt", "--check", "--manifest-path", fuzz::MANIFEST], &[])
+            }
             Self::Lints => cargo(
                 workspace,
                 &["clippy", "--quiet", "--locked", "--workspace", "--all-targets", "--", "--deny", "warnings"],
@@ -139,7 +143,7 @@ fn hygiene(workspace: &Workspace) -> StepResult {
     for file in files {
         let path = workspace.path(file);
         // Cargo writes the registry's name into its lock file itself; what is deleted but not committed yet is no file.
-        if file == "Cargo.lock" || !path.is_file() {
+        if path.ends_with("Cargo.lock") || !path.is_file() {
             continue;
         }
         let content = fs::read(&path).map_err(|source| unreadable(workspace, &path, source))?;
