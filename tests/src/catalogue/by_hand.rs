@@ -6,8 +6,8 @@ use lifecycle::report::Outcome::{Deployed, NeedsAttention, NoChange, Refused, Re
 use serde_json::{Value, json};
 
 use super::{
-    FORCE, START, STOP, TEN_SECONDS, UPDATE, change, code, crash_loop, fault, lost, parallelism, somebody_updates,
-    stopped,
+    FORCE, START, STOP, TEN_SECONDS, UPDATE, UPDATE_REFUSED, change, code, crash_loop, error, fault, lost, parallelism,
+    somebody_updates, stopped,
 };
 use crate::scenario::{CrashKind, Happening, Planned, Scenario};
 use crate::world::App;
@@ -117,6 +117,12 @@ fn crash_loops() -> Vec<Scenario> {
             .deploy(correction(Behaviour::healthy(), Deployed, &CORRECTED)),
         with_a_snapshot("correct-a-crash-loop-in-vain", "The correction is worse: what was before is back.")
             .deploy(correction(crash_loop(), Restored, &[FORCE, UPDATE, START, FORCE, UPDATE, START])),
+        with_a_snapshot(
+            "correction-refused",
+            "The service refuses the correction once the application is stopped: a person is asked.",
+        )
+        .when(0, fault("UpdateApplication", error("InvalidArgumentException", 400), Occurrences::Always))
+        .deploy(correction(Behaviour::healthy(), NeedsAttention, &[FORCE, UPDATE_REFUSED])),
         Scenario::new("stop-update-start-and-undo", "The change is bad: the application runs as before at the end.")
             .when(0, Happening::Snapshots(1))
             .deploy(

@@ -2,11 +2,14 @@
 
 use emulator::Loss::{ConnectionReset, ServerError};
 use emulator::simulated::Behaviour;
+use emulator::{Effect, Occurrences};
 use lifecycle::report::Outcome::{Deployed, Restored, RolledBack};
+use std::time::Duration;
 
 use super::operations::{no_rollback, whole_ladder};
 use super::{
-    FORCE, ROLLBACK, ROLLBACK_REFUSED, START, UPDATE, UPDATE_REFUSED, bad, code, crash_loop, good, lost, main_throws,
+    FORCE, ROLLBACK, ROLLBACK_REFUSED, START, UPDATE, UPDATE_REFUSED, bad, code, crash_loop, fault, good, lost,
+    main_throws,
 };
 use crate::scenario::{CrashKind, Planned, Scenario};
 
@@ -32,6 +35,16 @@ fn lost_answers() -> Vec<Scenario> {
         Scenario::new("update-connection-reset", "The update is made, and the connection breaks: it is adopted.")
             .when(0, lost("UpdateApplication", 1, ConnectionReset))
             .deploy(update()),
+        Scenario::new(
+            "update-forgotten",
+            "submit-update dies when it has updated the application, which is described as before then: it is adopted.",
+        )
+        .when(0, fault("DescribeApplication", Effect::StaleRead(Duration::from_mins(1)), Occurrences::Nth(2)))
+        .deploy(code(Behaviour::healthy(), Deployed, &[UPDATE, UPDATE_REFUSED, UPDATE_REFUSED]).crashing(
+            "submit-update",
+            2,
+            CrashKind::DiesAfter,
+        )),
         Scenario::new("rollback-answer-lost", "The rollback is made, but answered with a server error: no second one.")
             .when(0, lost("RollbackApplication", 1, ServerError))
             .deploy(rollback()),
