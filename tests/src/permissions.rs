@@ -193,6 +193,14 @@ impl Permissions {
         calls.collect()
     }
 
+    /// The actions of each role, its managed policies' included, by the role's logical id.
+    pub fn of_roles(&self) -> BTreeMap<&str, BTreeSet<String>> {
+        let actions = |role: &Role| -> BTreeSet<String> {
+            role.statements.iter().flat_map(|statement| statement.actions.iter().cloned()).collect()
+        };
+        self.roles.iter().map(|(id, role)| (id.as_str(), actions(role))).collect()
+    }
+
     /// Every action in any role.
     pub fn actions(&self) -> BTreeSet<&str> {
         let statements = self.roles.values().flat_map(|role| &role.statements);

@@ -3,11 +3,16 @@
 //! what people were told. That nine safety rules are kept, and that every end is told of exactly once, is asserted of all.
 #![expect(clippy::unwrap_used, reason = "a test's helpers")]
 
+use std::path::Path;
+
 use emulator::record::Event;
 use emulator::simulated::{Behaviour, JobFault, RestartDelay};
 use emulator::{Effect, Fault, Loss, Occurrences, RecordEntry};
 use jiff::{SignedDuration, Timestamp};
 use lifecycle::report::Outcome::{self, Deployed, NeedsAttention, Refused, RolledBack, Superseded};
+use scenarios::permissions::policy::matches;
+use scenarios::permissions::template::read;
+use scenarios::scenario::calls_of;
 use scenarios::upload_scenarios::{Account, Delivery, START_DEPLOYMENT, Story};
 use scenarios::world::{App, BUCKET, OPERATOR};
 use serde_json::{Value, json};
@@ -157,6 +162,30 @@ async fn a_mapped_key_is_deployed_to_its_application() {
     account.deliver(&event).await;
     comes_to(&account, &[(Deployed, &[UPDATE])]).await;
     assert_eq!(code(&account).await, *version_id(&event));
+}
+
+/// Its role lets it write no other items: not those that say whose turn it is.
+#[tokio::test(start_paused = true)]
+async fn an_upload_writes_items_that_its_role_allows() {
+    let template = Path::new(env!("CARGO_MANIFEST_DIR")).join("../template.yaml");
+    let template = read(&std::fs::read_to_string(template).unwrap()).unwrap();
+    let role = &template["Resources"]["StartDeploymentRole"]["Properties"]["Policies"][0]["PolicyDocument"];
+    let statements = role["Statement"].as_array().unwrap();
+    let uploads = statements.iter().find(|statement| statement["Sid"] == "Uploads").unwrap();
+    let allowed = uploads["Condition"]["ForAllValues:StringLike"]["dynamodb:LeadingKeys"].as_str().unwrap();
+
+    let account = account().await;
+    account.deliver(&account.upload(KEY, &healthy())).await;
+    let story = comes_to(&account, &[(Deployed, &[UPDATE])]).await;
+    let keys_of = |principal| -> Vec<&str> {
+        let puts = calls_of(&story.record, principal).filter(|call| call.operation == "PutItem");
+        puts.map(|call| call.request["Item"]["application"]["S"].as_str().unwrap()).collect()
+    };
+    let [upload] = keys_of(START_DEPLOYMENT)[..] else { panic!("{:?}", story.record) };
+    assert!(matches(allowed, upload), "{upload}");
+    let turns = keys_of(&story.executions[0].trace.principal);
+    assert_eq!(turns, ["orders"]);
+    assert!(!matches(allowed, turns[0]));
 }
 
 // ---- events that come twice, or in another order
