@@ -22,8 +22,17 @@ fn summaries_say_what_came_of_it() {
     };
     let mut watched = updating(&json!({}), "RUNNING");
     watched.job = Some(crate::deployment::JobWatch::new(at(1)));
+    let mut stopped = due(&json!({ "stop": "graceful" }), "RUNNING");
+    stopped.take(Rung::Stop);
+    let done = Reason::OperationSuccessful { operation: "StopApplication".into(), application: "READY".into() };
     let quiet = || Reason::QuietFor { seconds: 300, of: 300 };
     let table = [
+        (
+            stopped,
+            Outcome::Deployed,
+            done,
+            "orders is stopped at version 7, as asked: StopApplication was successful, the application is READY.",
+        ),
         (watched, Outcome::Deployed, quiet(), "orders runs version 8: quiet for 300 of 300 s."),
         (
             updating(&json!({}), "READY"),

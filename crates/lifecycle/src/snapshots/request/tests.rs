@@ -131,6 +131,16 @@ fn every_mistake_is_named_with_a_cure() {
 }
 
 #[test]
+fn a_part_that_is_no_object_is_told_to_be_one() {
+    let sweep = json!({ "application": "orders", "retention": { "sweep": "all" } });
+    for (input, field) in [(sweep, "retention.sweep"), (json!({ "tag": "daily" }), "tag")] {
+        let refusals = parse(&input).expect_err("should be refused");
+        let told: Vec<_> = refusals.iter().map(|refusal| (refusal.field.as_str(), refusal.cure.as_str())).collect();
+        assert_eq!(told, [(field, "give an object")], "{input}");
+    }
+}
+
+#[test]
 fn values_at_their_limits_are_taken() {
     for more in [
         json!({ "concurrency": 1 }),
