@@ -84,7 +84,9 @@ pub(crate) enum Life {
     /// Ended in an outcome.
     Over,
     /// Aborted by a person; the Lambda that was running may still be.
-    Aborted { is_lambda_alive: bool },
+    Aborted {
+        is_lambda_alive: bool,
+    },
 }
 
 /// One execution.
@@ -141,7 +143,10 @@ pub(crate) enum Call {
     /// `GetItem`.
     ReadTurns,
     /// `PutItem`, if the item is still of the revision that was read.
-    WriteTurns { after: Table, read: u8 },
+    WriteTurns {
+        after: Table,
+        read: u8,
+    },
     /// `DescribeExecution`.
     LookAtExecution(u8),
     /// `DescribeApplication`.
@@ -177,9 +182,16 @@ pub(crate) enum Answer {
     Newest(Option<(u8, Name, Ended)>),
     /// The versions of the snapshots, the oldest first.
     Snapshots(Vec<u8>),
-    Job { is_bad: bool },
-    Restarts { are_many: bool },
-    Accepted { operation: u8, version: Option<u8> },
+    Job {
+        is_bad: bool,
+    },
+    Restarts {
+        are_many: bool,
+    },
+    Accepted {
+        operation: u8,
+        version: Option<u8>,
+    },
     Refused(Refused),
     /// No answer came.
     None,
@@ -460,7 +472,7 @@ impl Handlers {
         }
         match execution.task {
             Task::TakeTurn | Task::Prepare => after.life = Life::Over,
-            Task::DecideRollback if deployment.is_late(self.now(execution)) => after.life = Life::Over,
+            Task::DecideRollback if deployment.is_late(Self::now(execution)) => after.life = Life::Over,
             _ => after.task = Task::DecideRollback,
         }
         after.deployment = self.number(deployment);
@@ -490,13 +502,13 @@ impl Handlers {
         Execution { clock: execution.clock + 1, is_idle: false, ..execution.clone() }
     }
 
-    fn now(&self, execution: &Execution) -> Timestamp {
+    fn now(execution: &Execution) -> Timestamp {
         at(CLOCK_SECONDS.get(usize::from(execution.clock)).copied().unwrap_or_default())
     }
 
     /// Runs an execution's task with the answers that have come in.
     fn run(&self, execution: &Execution) -> Result<Deployment, Pause> {
-        let now = self.now(execution);
+        let now = Self::now(execution);
         let deployment = self.deployment(execution.deployment).clone();
         let calls = Calls { answers: execution.answers.iter(), sabotage: self.sabotage };
         let handler = Handler { plans: &self.plans, plan: self.plan(execution.who), calls, deployment, now };

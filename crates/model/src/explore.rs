@@ -91,8 +91,7 @@ pub(crate) fn explore<P: Space>(space: &mut P, most_states: usize) -> Explored<P
     let mut tree = Tree { states: Vec::new(), parents: Vec::new(), numbers: Map::default() };
     let mut fair: Vec<(u32, u32)> = Vec::new();
     let mut ends: Vec<u32> = Vec::new();
-    let mut explored =
-        Explored { states: 0, steps: 0, depth: 0, ends: 0, counterexample: None, is_cut_short: false };
+    let mut explored = Explored { states: 0, steps: 0, depth: 0, ends: 0, counterexample: None, is_cut_short: false };
     for start in space.starts() {
         tree.add(start, NO_PARENT, None);
     }
@@ -186,7 +185,8 @@ mod tests {
 
     #[test]
     fn the_shortest_way_to_a_broken_property_is_told() {
-        let edges = vec![(0, vec![(1, true), (2, true)]), (1, vec![(3, true)]), (2, vec![(13, false)]), (3, vec![(13, true)])];
+        let edges =
+            vec![(0, vec![(1, true), (2, true)]), (1, vec![(3, true)]), (2, vec![(13, false)]), (3, vec![(13, true)])];
         let found = explore(&mut Graph(edges), 100).counterexample.unwrap();
         assert_eq!(found.way, [(2, 2), (13, 13)]);
     }

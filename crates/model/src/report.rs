@@ -147,7 +147,9 @@ fn of_execution(world: &World, execution: &Execution) -> String {
             outcome.map_or_else(String::new, |outcome| format!("ends {outcome}{}", because(deployment)))
         }
         Life::Running if execution.has_failed => format!("fails in {:?}", execution.task),
-        Life::Running => format!("goes on with {:?} ({:?} of version {})", execution.task, deployment.rung, deployment.version),
+        Life::Running => {
+            format!("goes on with {:?} ({:?} of version {})", execution.task, deployment.rung, deployment.version)
+        }
     }
 }
 

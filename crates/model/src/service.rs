@@ -172,6 +172,8 @@ pub(crate) struct Act {
     pub(crate) what: Write,
     /// The version that it met.
     pub(crate) version: u8,
+    /// The operation that it began.
+    pub(crate) operation: u8,
     /// Whether it met an application that stood still.
     pub(crate) is_of_stopped: bool,
     /// The rung that it was of, by its place in [`RUNGS`](crate::execution::RUNGS); of no meaning for a person's.
@@ -353,10 +355,10 @@ impl Service {
         let mut changed = Err(Refused::Invalid);
         let mut after = self.clone();
         after.change(|after| changed = after.take_on(act, is_fenced));
-        if changed.is_ok() {
+        if let Ok((operation, _)) = changed {
             after.behind = (act.by, act.rung);
             let (version, is_of_stopped) = (self.version(), self.status.is_stopped());
-            after.acts.push(Act { version, is_of_stopped, ..act });
+            after.acts.push(Act { version, operation, is_of_stopped, ..act });
             *self = after;
         }
         changed
@@ -411,10 +413,7 @@ impl Service {
                 Ok((self.begin(Name::Stop, None, Work::Stop, Status::Stopping), None))
             }
             Write::Stop { is_forced: true }
-                if matches!(
-                    self.status,
-                    Status::Starting | Status::Updating | Status::Stopping | Status::Running
-                ) =>
+                if matches!(self.status, Status::Starting | Status::Updating | Status::Stopping | Status::Running) =>
             {
                 self.supersede();
                 Ok((self.begin(Name::Stop, None, Work::ForceStop, Status::ForceStopping), None))

@@ -6,12 +6,10 @@ use lifecycle::report::Outcome;
 use std::cmp::Ordering;
 
 use crate::bounds::{Bounds, Change, Mischief, Sabotage};
-use crate::execution::{
-    Answer, Call, Execution, Handlers, LATEST_CLOCK, Life, Seen, Table, Task, place_of,
-};
+use crate::execution::{Answer, Call, Execution, Handlers, LATEST_CLOCK, Life, Seen, Table, Task, place_of};
 use crate::explore::{Space, Step};
 use crate::intern::{Interner, Map};
-use crate::service::{Act, PERSON, PERSONS_CONFIGURATION, Restore, SERVICE, Service, Started, View, Write};
+use crate::service::{Act, Ended, PERSON, PERSONS_CONFIGURATION, Restore, SERVICE, Service, Started, View, Write};
 
 /// The most executions of one configuration.
 const MOST: usize = 3;
@@ -97,8 +95,7 @@ pub(crate) enum ByHand {
     Start,
 }
 
-const BY_HAND: [ByHand; 5] =
-    [ByHand::Update, ByHand::StopWithForce, ByHand::Stop, ByHand::RollBack, ByHand::Start];
+const BY_HAND: [ByHand; 5] = [ByHand::Update, ByHand::StopWithForce, ByHand::Stop, ByHand::RollBack, ByHand::Start];
 
 /// How a call goes, or does not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -125,7 +122,10 @@ pub(crate) enum Action {
     GiveUp(u8),
     /// Time passes for an execution.
     Later(u8),
-    Abort { who: u8, is_lambda_alive: bool },
+    Abort {
+        who: u8,
+        is_lambda_alive: bool,
+    },
     Redrive(u8),
     /// The service comes further with what it is at work on.
     Service,
@@ -252,16 +252,12 @@ impl World {
     fn answer(&mut self, state: &State, who: u8, answer: Answer) -> State {
         let answer = self.answers.number(answer);
         let before = state.executions[index(who)];
-        let after = match self.answered.get(&(before, answer)) {
-            Some(after) => *after,
-            None => {
-                let execution = self.executions.get(before).clone();
-                let after = self.handlers.answered(&execution, self.answers.get(answer).clone());
-                let after = self.executions.number(after);
-                self.answered.insert((before, answer), after);
-                after
-            }
-        };
+        let known = self.answered.get(&(before, answer)).copied();
+        let after = known.unwrap_or_else(|| {
+            let after = self.handlers.answered(self.executions.get(before), self.answers.get(answer).clone());
+            self.executions.number(after)
+        });
+        self.answered.insert((before, answer), after);
         let mut next = *state;
         next.executions[index(who)] = after;
         let broken = self.judge_outcome(&next, before, after, self.answers.get(answer));
@@ -326,15 +322,12 @@ impl World {
             }
             Call::Write(write, rung) => {
                 let key = (state.service, state.executions[index(who)]);
-                let (service, answer, broken) = match self.written.get(&key) {
-                    Some(known) => *known,
-                    None => {
-                        let (service, answer, broken) = self.act(state, who, write, rung);
-                        let known = (self.services.number(service), self.answers.number(answer), broken);
-                        self.written.insert(key, known);
-                        known
-                    }
-                };
+                let known = self.written.get(&key).copied();
+                let (service, answer, broken) = known.unwrap_or_else(|| {
+                    let (service, answer, broken) = self.act(state, who, write, rung);
+                    (self.services.number(service), self.answers.number(answer), broken)
+                });
+                self.written.insert(key, (service, answer, broken));
                 let after = State { service, ..*state };
                 (self.with_broken(&after, broken), self.answers.get(answer).clone())
             }
@@ -346,7 +339,7 @@ impl World {
     fn act(&mut self, state: &State, who: u8, what: Write, rung: u8) -> (Service, Answer, Option<Property>) {
         let execution = self.execution(state, who);
         let is_outside_turn = execution.is_redriven || execution.life != Life::Running;
-        let act = Act { by: who, what, version: 0, is_of_stopped: false, rung, is_outside_turn };
+        let act = Act { by: who, what, version: 0, operation: 0, is_of_stopped: false, rung, is_outside_turn };
         let mut service = self.service(state).clone();
         let is_fenced = self.bounds.sabotage != Sabotage::FenceIsDown;
         match service.write(act, is_fenced) {
@@ -404,7 +397,7 @@ impl World {
             horizon = index(look.acts);
             is_window = look.version != met;
         }
-        if own.iter().any(|it| it.rung == act.rung) {
+        if own.iter().any(|it| it.rung == act.rung && !Self::has_come_to_nothing(service, it)) {
             return (Some(Property::TakesEachRungOnce), false);
         }
         let is_answered = own.first().is_some_and(|first| {
@@ -427,6 +420,15 @@ impl World {
             }
         }
         (None, is_window)
+    }
+
+    /// Whether a stop or a start has failed, or was undone by a person, so that a step that is run again finds the
+    /// application as if nothing had been done, and does it once more. A call that carries a version cannot be repeated so.
+    fn has_come_to_nothing(service: &Service, act: &Act) -> bool {
+        let ended = service.operations[index(act.operation)].status;
+        let since = service.acts.iter().skip_while(|it| it.operation <= act.operation);
+        let is_undone = since.into_iter().any(|it| it.by == PERSON);
+        act.what.condition().is_none() && (matches!(ended, Ended::Failed | Ended::Cancelled) || is_undone)
     }
 
     fn is_older(&self, one: u8, other: u8) -> bool {
@@ -463,13 +465,16 @@ impl World {
         };
         let is_as_seen = look == Some(service.view());
         let first = service.acts.iter().find(|act| act.by == after.who);
+        let was_running = self.handlers.deployment(after.deployment).was_running();
         let is_to_run = match (first, outcome) {
-            (None, _) => !service.status.is_stopped(),
-            (Some(first), Outcome::Deployed) if first.is_of_stopped => self.handlers.is_to_start(after.who),
-            (Some(first), _) => !first.is_of_stopped,
+            (None, _) => false,
+            (Some(_), Outcome::Deployed) if self.handlers.is_to_start(after.who) => true,
+            (Some(first), _) => was_running && !first.is_of_stopped,
         };
         let is_so = service.is_well() || service.status.is_stopped() && !is_to_run;
-        let is_false = is_as_seen && !is_so;
+        // Stopped by somebody after it was noted as running and before it was updated: the window of the first act.
+        let is_window = first.is_some_and(|first| was_running && first.is_of_stopped);
+        let is_false = is_as_seen && !is_so && !is_window;
         let undoes = [Rung::RollBack, Rung::ForceStop, Rung::PutBack].map(place_of);
         let is_undone = service.acts.iter().any(|act| act.by == after.who && undoes.contains(&act.rung));
         match outcome {
@@ -654,7 +659,15 @@ impl World {
                     ByHand::Start => Write::Start { restore: Restore::Latest },
                 };
                 let mut service = self.service(state).clone();
-                let act = Act { by: PERSON, what, version: 0, is_of_stopped: false, rung: 0, is_outside_turn: true };
+                let act = Act {
+                    by: PERSON,
+                    what,
+                    version: 0,
+                    operation: 0,
+                    is_of_stopped: false,
+                    rung: 0,
+                    is_outside_turn: true,
+                };
                 if service.write(act, true).is_ok() {
                     let to = State { service: self.services.number(service), ..spent };
                     steps.push(Step { action: Action::Person(by_hand), is_fair: false, to });
@@ -666,17 +679,14 @@ impl World {
     /// The state once the service has come a step further.
     fn went_on(&mut self, state: &State, is_failing: bool) -> State {
         let key = (state.service, is_failing);
-        let (service, broken) = match self.went_on.get(&key) {
-            Some(known) => *known,
-            None => {
-                let mut service = self.service(state).clone();
-                let started = service.go_on(is_failing);
-                let broken = started.and_then(|started| Self::judge_start(&service, started));
-                let known = (self.services.number(service), broken);
-                self.went_on.insert(key, known);
-                known
-            }
-        };
+        let known = self.went_on.get(&key).copied();
+        let (service, broken) = known.unwrap_or_else(|| {
+            let mut service = self.service(state).clone();
+            let started = service.go_on(is_failing);
+            let broken = started.and_then(|started| Self::judge_start(&service, started));
+            (self.services.number(service), broken)
+        });
+        self.went_on.insert(key, (service, broken));
         let after = State { service, ..*state };
         self.with_broken(&after, broken)
     }
