@@ -210,3 +210,30 @@ fn keys_and_roles_may_be_used_only_where_they_are_given() {
     let bare = permissions(&bare_stack(&template).unwrap());
     assert_eq!(bare.actions().into_iter().filter(conditional).collect::<Vec<_>>(), Vec::<&str>::new());
 }
+
+/// What a resource cannot tell apart: whose items, whose events, whose keys, and roles for which service.
+#[test]
+fn what_a_resource_does_not_narrow_a_condition_does() {
+    let template = template();
+    let mut narrowed = 0;
+    for path in statements(&template) {
+        let statement = template.pointer(&path).unwrap();
+        let has = |operator: &str, key: &str| statement["Condition"][operator].get(key).is_some();
+        let uploads = path.contains("StartDeploymentRole");
+        for action in actions(statement) {
+            let is_narrow = match action.as_str() {
+                "dynamodb:PutItem" if uploads => has("ForAllValues:StringLike", "dynamodb:LeadingKeys"),
+                "events:PutEvents" => has("ForAllValues:StringEquals", "events:source"),
+                "iam:PassRole" => has("StringEquals", "iam:PassedToService"),
+                "kms:CreateGrant" => {
+                    has("StringEquals", "kms:ViaService") && has("StringEquals", "kms:GrantConstraintType")
+                }
+                action if action.starts_with("kms:") => has("StringEquals", "kms:ViaService"),
+                _ => continue,
+            };
+            assert!(is_narrow, "{path}: {action}");
+            narrowed += 1;
+        }
+    }
+    assert_eq!(narrowed, 12, "the actions that need a condition");
+}

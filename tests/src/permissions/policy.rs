@@ -82,11 +82,13 @@ fn read_statements(document: &Value) -> Result<Vec<Statement>, TemplateError> {
 }
 
 /// Whether a condition is met by our calls. A role that is handed to kinesisanalyticsv2 is handed to that service; what
-/// start-deployment writes is of uploads (`tests/tests/uploads.rs`); of anything else nothing is known here.
+/// start-deployment writes is of uploads (`tests/tests/uploads.rs`); events have the one source that the code knows; of
+/// anything else nothing is known here.
 fn holds(condition: &Value) -> bool {
     let met = [
         json!({ "StringEquals": { "iam:PassedToService": "kinesisanalytics.amazonaws.com" } }),
         json!({ "ForAllValues:StringLike": { "dynamodb:LeadingKeys": "upload#*" } }),
+        json!({ "ForAllValues:StringEquals": { "events:source": notify::EVENT_SOURCE } }),
     ];
     met.contains(condition)
 }
