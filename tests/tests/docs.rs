@@ -10,7 +10,7 @@ use emulator::record::Event;
 use jiff::Timestamp;
 use lifecycle::policy::Policy;
 use lifecycle::report::{Outcome, Report};
-use lifecycle::request::{Request, Restore};
+use lifecycle::request::{LARGEST_REQUEST_BYTES, Request, Restore};
 use lifecycle::retention::Retention;
 use lifecycle::snapshots::SnapshotRequest;
 use lifecycle::turn::MOST_WAITING;
@@ -51,6 +51,7 @@ fn pages() -> Vec<(String, String)> {
         "docs/architecture.md",
         "docs/operations.md",
         "docs/real-flink.md",
+        "docs/security.md",
     ]
     .map(str::to_owned)
     .to_vec();
@@ -618,4 +619,111 @@ fn every_link_leads_somewhere() {
             }
         }
     }
+}
+
+/// What a cell of the table of roles allows: actions, and names of managed policies.
+fn allowed_by(cell: &str) -> (BTreeSet<String>, BTreeSet<String>) {
+    let (mut actions, mut policies) = (BTreeSet::new(), BTreeSet::new());
+    for part in cell.split(';').map(str::trim) {
+        match part.split_once(": ") {
+            Some((service, names)) => actions.extend(names.split(", ").map(|name| format!("{service}:{name}"))),
+            None => policies.extend([part.to_owned()]),
+        }
+    }
+    (actions, policies)
+}
+
+#[test]
+fn every_role_is_told_with_all_that_it_may_and_nothing_else() {
+    const FUNCTIONS: &str = "every function's";
+    let template = template::read(&page("template.yaml")).unwrap();
+    let security = page("docs/security.md");
+    let rows = rows(section(&security, "### What each role could do at worst"));
+    let told: BTreeMap<&str, _> = rows[2..].iter().map(|row| (row[0].as_str(), allowed_by(&row[1]))).collect();
+    assert_eq!(told.len(), rows.len() - 2, "a role is told twice");
+    assert!(rows.iter().all(|row| row.len() == 4 && row.iter().all(|cell| !cell.is_empty())), "a cell is empty");
+
+    // Of a managed policy, what it allows by itself; of a role, with all its policies and what every function has.
+    let with_policies = |(actions, policies): &(BTreeSet<String>, BTreeSet<String>)| {
+        let more = policies.iter().flat_map(|policy| told[policy.as_str()].0.iter().cloned());
+        actions.iter().cloned().chain(more).collect::<BTreeSet<_>>()
+    };
+    let resources = template["Resources"].as_object().unwrap();
+    let of_type = |kind: &'static str| resources.iter().filter(move |(_, resource)| resource["Type"] == kind);
+    let of_functions: BTreeSet<&str> = of_type("AWS::Serverless::Function")
+        .map(|(_, function)| function["Properties"]["Role"]["Fn::GetAtt"][0].as_str().unwrap())
+        .collect();
+    let mut expected: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
+    for (id, policy) in of_type("AWS::IAM::ManagedPolicy") {
+        let statements = policy["Properties"]["PolicyDocument"]["Statement"].as_array().unwrap();
+        let actions = statements.iter().flat_map(|statement| match &statement["Action"] {
+            Value::Array(actions) => actions.clone(),
+            action => vec![action.clone()],
+        });
+        expected.insert(id, actions.map(|action| action.as_str().unwrap().to_owned()).collect());
+    }
+    let stack = full_stack(&template).unwrap();
+    let permissions = Permissions::read(&stack, &root()).unwrap();
+    expected.extend(permissions.of_roles());
+
+    let every_function = with_policies(&told[FUNCTIONS]);
+    let mut found: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
+    for (name, allowed) in told.iter().filter(|(name, _)| **name != FUNCTIONS) {
+        let mut actions = with_policies(allowed);
+        if of_functions.contains(name) {
+            actions.extend(every_function.iter().cloned());
+        }
+        found.insert(name, actions);
+    }
+    assert_eq!(found, expected);
+}
+
+/// A policy that a row names is one that the role has: what two policies both allow must not hide that one is not told.
+#[test]
+fn every_role_is_told_with_its_managed_policies() {
+    let template = template::read(&page("template.yaml")).unwrap();
+    let security = page("docs/security.md");
+    let rows = rows(section(&security, "### What each role could do at worst"));
+    for (id, resource) in template["Resources"].as_object().unwrap() {
+        if resource["Type"] != "AWS::IAM::Role" {
+            continue;
+        }
+        let attached = resource["Properties"]["ManagedPolicyArns"].to_string();
+        let names: BTreeSet<&str> = attached.split('"').filter(|word| word.ends_with("Policy")).collect();
+        let mut told = allowed_by(&row(&rows, id)[1]).1;
+        if names.contains("TracingPolicy") {
+            told.extend(allowed_by(&row(&rows, "every function's")[1]).1);
+        }
+        assert_eq!(told.iter().map(String::as_str).collect::<BTreeSet<_>>(), names, "{id}");
+    }
+}
+
+#[test]
+fn the_figures_of_security_are_those_of_the_code() {
+    let security = page("docs/security.md").split_whitespace().collect::<Vec<_>>().join(" ");
+    let template = template::read(&page("template.yaml")).unwrap();
+    let transport = page("crates/managed-flink/src/transport.rs");
+    let number = |name: &str| -> String {
+        let line = transport.lines().find(|line| line.starts_with(&format!("const {name}:"))).unwrap();
+        line.chars().filter(|character| character.is_ascii_digit() || *character == '*').collect()
+    };
+    let days = |id: &str| template["Resources"][id]["Properties"]["MessageRetentionPeriod"].as_u64().unwrap() / 86_400;
+    assert_eq!((number("LARGEST_BODY").as_str(), number("MOST_REDIRECTS").as_str()), ("4*1024*1024", "2"));
+    for sentence in [
+        format!("At most {MOST_WAITING} executions wait for an application"),
+        format!("inputs over {} bytes", grouped(LARGEST_REQUEST_BYTES)),
+        format!("longer than its {} seconds", template["Globals"]["Function"]["Timeout"]),
+        format!("`LogRetentionDays`, {} unless set", template["Parameters"]["LogRetentionDays"]["Default"]),
+        format!("the events that nobody took | {} days", days("UploadDeadLetterQueue")),
+        format!("the events that nobody took | {} days", days("NotificationDeadLetterQueue")),
+        format!("{} seconds to connect, {} for an answer, 4 MiB of it", number("CONNECT_TIME_OUT"), number("TIME_OUT")),
+        "Redirects are followed twice at most".to_owned(),
+    ] {
+        assert!(security.contains(&sentence), "docs/security.md does not say: {sentence}");
+    }
+}
+
+/// A number of thousands as people write it.
+fn grouped(number: usize) -> String {
+    format!("{},{:03}", number / 1_000, number % 1_000)
 }
