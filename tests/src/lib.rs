@@ -14,4 +14,5 @@ pub mod simulation;
 pub mod snapshot_scenarios;
 pub mod suites;
 pub mod upload_scenarios;
+pub mod wire;
 pub mod world;

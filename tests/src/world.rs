@@ -25,6 +25,7 @@ use turns::TurnTable;
 
 use crate::checker::ExecutionTrace;
 use crate::scenario::{Crash, CrashKind, Happening, Planned};
+use crate::wire::{Wire, WorldHttp};
 use crate::secrets::{SECRET_ACCESS_KEY, SESSION_TOKEN};
 
 /// The shipped definition.
@@ -129,6 +130,11 @@ pub trait Stage: Send + Sync {
 
     /// Is told what happens around the executions.
     fn happens(&self, _happening: &Happening, _world: &World) {}
+
+    /// What stands between this caller and the services; nothing as a rule.
+    fn wire(&self, _world: &World, _principal: &str) -> Option<Arc<dyn Wire>> {
+        None
+    }
 }
 
 /// The handlers in this process, and nobody watching.
@@ -359,8 +365,9 @@ impl World {
         breakers.entry(principal.to_owned()).or_default().clone()
     }
 
-    fn http(&self, principal: &str) -> InProcessHttp {
-        InProcessHttp::new(self.emulator.clone()).with_breaker(self.breaker(principal))
+    fn http(&self, principal: &str) -> WorldHttp {
+        let http = InProcessHttp::new(self.emulator.clone()).with_breaker(self.breaker(principal));
+        WorldHttp::new(http, self.stage.wire(self, principal))
     }
 
     /// Clients that speak to the emulator in the process, as `principal`.
@@ -607,7 +614,7 @@ impl Observer for Onlookers {
 
 /// Flink's REST API behind the emulator, in the process.
 #[derive(Debug)]
-struct InProcessTransport(InProcessHttp);
+struct InProcessTransport(WorldHttp);
 
 impl FlinkTransport for InProcessTransport {
     fn get<'a>(&'a self, url: &'a SecretUrl) -> BoxFuture<'a, Result<FlinkResponse, TransportError>> {

@@ -1,0 +1,402 @@
+//! What one execution has to keep beyond the safety rules and a good end: that it did what was asked and no more, accepted
+//! what its policy accepts, said what is true, and told everybody. Each is read from the record and from what was drawn.
+//! Found by sabotage: each of these is here because something broken went unnoticed without it.
+
+use std::collections::BTreeMap;
+
+use emulator::Effect;
+use emulator::record::{Call, Event};
+use emulator::simulated::{JobFault, RestartDelay};
+use emulator::sinks::Content;
+use jiff::{SignedDuration, Timestamp};
+use lifecycle::report::Outcome;
+use lifecycle::verdict::Reason;
+use serde_json::Value;
+
+use crate::scenario::CrashKind;
+use crate::simulation::judge::Mistake;
+use crate::simulation::plan::{Around, Asked, Disturbance, Part, Quirk};
+use crate::simulation::play::{Aftermath, Ended};
+
+/// The bake of a policy that names none.
+const BAKE_SECONDS: i64 = 300;
+/// The restarts that a policy tolerates that names none.
+const TOLERATED_RESTARTS: u64 = 2;
+/// Longest wait from one question for the turn to the next, and some.
+const TURN_LOOK_SECONDS: i64 = 330;
+/// A restart takes no longer than this beside its delay, and neither does a start.
+const RESTART_SECONDS: i64 = 60;
+
+/// What is demanded of an execution: what is lacking, in words.
+type Demand = fn(&One<'_>) -> Option<String>;
+
+const DEMANDS: [(&str, Demand); 14] = [
+    ("a look before a stop or start", stops_or_starts_without_a_look),
+    ("what is asked for is made", another_change),
+    ("what is asked for is made", forced_instead_of_graceful),
+    ("what is asked for is made", drops_state_unasked),
+    ("the policy is kept", acts_although_told_to_hold),
+    ("the policy is kept", accepted_before_the_quiet_time),
+    ("the policy is kept", accepted_more_restarts),
+    ("the policy is kept", accepted_without_a_checkpoint),
+    ("what is told is true", tells_of_restarts_that_were_none),
+    ("what is told is true", restored_without_putting_back),
+    ("what is told is true", other_versions_than_there_were),
+    ("everybody is told", told_nobody),
+    ("its turn comes", refused_for_nobodys_turn),
+    ("the way back loses least", restored_an_older_snapshot),
+];
+
+/// An execution before its judge.
+struct One<'a> {
+    all: &'a Aftermath,
+    asked: &'a Asked,
+    ended: &'a Ended,
+}
+
+/// A call at its place in the record.
+#[derive(Debug, Clone, Copy)]
+struct Placed<'a> {
+    place: usize,
+    at: Timestamp,
+    call: &'a Call,
+}
+
+fn calls(aftermath: &Aftermath) -> impl Iterator<Item = Placed<'_>> {
+    aftermath.record.iter().enumerate().filter_map(|(place, entry)| match &entry.event {
+        Event::Call(call) => Some(Placed { place, at: entry.at, call }),
+        _ => None,
+    })
+}
+
+impl Aftermath {
+    /// What was demanded, and is lacking.
+    pub fn lacking(&self) -> Vec<Mistake> {
+        let mut mistakes = Vec::new();
+        for ended in &self.ended {
+            let Some(asked) = self.plan.asked().find(|asked| asked.number == ended.asked) else { continue };
+            let one = One { all: self, asked, ended };
+            for (demand, lack) in DEMANDS {
+                let told = |what| format!("{} ({}), {:?}: {what}", ended.trace.name, asked.what, ended.outcome());
+                mistakes.extend(lack(&one).map(|what| Mistake { demand: demand.to_owned(), what: told(what) }));
+            }
+        }
+        let of = |demand: &str, what| Mistake { demand: demand.to_owned(), what };
+        mistakes.extend(self.deployed_twice().map(|what| of("one event, one execution", what)));
+        mistakes.extend(self.pruned_the_newest().map(|what| of("the newest snapshot is kept", what)));
+        mistakes
+    }
+
+    /// An upload is deployed by one execution, however often its event comes.
+    fn deployed_twice(&self) -> Option<String> {
+        let mut names: BTreeMap<usize, &str> = BTreeMap::new();
+        self.ended.iter().find_map(|ended| {
+            let name = &ended.trace.name;
+            let other = names.insert(ended.asked, name)?;
+            Some(format!("{name} and {other} were started for the same"))
+        })
+    }
+
+    /// Pruning keeps an application's newest snapshot, whatever is left of it.
+    fn pruned_the_newest(&self) -> Option<String> {
+        let is_deleted_by_hand =
+            |(_, part): (usize, &Part)| matches!(part, Part::Around(_, _, Around::SnapshotsDeleted | Around::Deleted));
+        if self.plan.kept().any(is_deleted_by_hand) {
+            return None;
+        }
+        let pruned = calls(self).filter(|it| it.call.operation == "DeleteApplicationSnapshot" && it.call.done);
+        pruned.into_iter().find_map(|it| {
+            let ready = self.ready_snapshots(it.call.application.as_deref()?, it.place);
+            let name = it.call.request["SnapshotName"].as_str()?;
+            let newest = ready.last().is_some_and(|(newest, _)| *newest == name);
+            newest.then(|| format!("{name}, which was the newest, was deleted at {}", it.at))
+        })
+    }
+
+    /// The application's READY snapshots at this place of the record, the oldest first, with their versions.
+    fn ready_snapshots(&self, of: &str, place: usize) -> Vec<(&str, u64)> {
+        let mut ready: Vec<(&str, u64)> = Vec::new();
+        for entry in self.record.iter().take(place) {
+            match &entry.event {
+                Event::SnapshotTaken { application, snapshot, version, .. } if application == of => {
+                    ready.push((snapshot, *version));
+                }
+                Event::SnapshotDeleted { application, snapshot } if application == of => {
+                    ready.retain(|(name, _)| name != snapshot);
+                }
+                _ => {}
+            }
+        }
+        ready
+    }
+}
+
+impl<'a> One<'a> {
+    fn input(&self) -> &'a Value {
+        &self.ended.trace.input
+    }
+
+    fn policy(&self, field: &str) -> &'a Value {
+        &self.input()["policy"][field]
+    }
+
+    fn calls(&self) -> impl Iterator<Item = Placed<'a>> {
+        let principal = Some(self.ended.trace.principal.as_str());
+        calls(self.all).filter(move |it| it.call.principal.as_deref() == principal)
+    }
+
+    /// Its calls of this operation that were done.
+    fn done(&self, operation: &'static str) -> impl Iterator<Item = Placed<'a>> {
+        self.calls().filter(move |it| it.call.done && it.call.operation == operation)
+    }
+
+    fn ended_as(&self, outcomes: &[Outcome]) -> bool {
+        self.ended.outcome().is_some_and(|outcome| outcomes.contains(&outcome))
+    }
+
+    /// The job at which it looked last: when it was started, by whom, and when it was looked at.
+    fn job_looked_at(&self) -> Option<JobLook<'a>> {
+        let ended_at = self.ended.trace.ended_at;
+        let is_look = |it: &Placed<'_>| {
+            it.call.service == "flink" && it.call.status == 200 && it.call.operation.starts_with("/jobs/overview")
+        };
+        let look = self.calls().filter(|it| it.at <= ended_at && is_look(it)).last()?;
+        let mut running = None;
+        for (place, entry) in self.all.record.iter().enumerate().filter(|(_, entry)| entry.at <= ended_at) {
+            match &entry.event {
+                Event::JobStarted(job) if job.application == self.ended.trace.application && place < look.place => {
+                    running = Some((job.job, entry.at, job.principal.as_deref()));
+                }
+                Event::JobEnded { job, .. } if running.is_some_and(|(number, ..)| number == *job) => running = None,
+                _ => {}
+            }
+        }
+        running.map(|(_, started_at, by)| JobLook {
+            started_at,
+            by,
+            seconds: look.at.duration_since(started_at).as_secs(),
+        })
+    }
+
+    fn is_disturbed_by(&self, is_it: impl Fn(&Part) -> bool) -> bool {
+        self.all.plan.kept().any(|(_, part)| is_it(part))
+    }
+}
+
+/// The last look at a job.
+struct JobLook<'a> {
+    started_at: Timestamp,
+    by: Option<&'a str>,
+    /// How long it had run.
+    seconds: i64,
+}
+
+/// The update that is made is the one that was asked for, to the letter.
+fn another_change(one: &One<'_>) -> Option<String> {
+    let mut made = one.done("UpdateApplication").next()?.call.request.clone();
+    let mut asked = one.input()["update"].clone();
+    for body in [&mut made, &mut asked] {
+        body.as_object_mut()?.retain(|name, _| {
+            !["ApplicationName", "CurrentApplicationVersionId", "ConditionalToken", "RunConfigurationUpdate"]
+                .contains(&name.as_str())
+        });
+    }
+    (made != asked).then(|| "its update is not the one that was asked for".to_owned())
+}
+
+/// What changes an application.
+const ACTS: [&str; 4] = ["UpdateApplication", "RollbackApplication", "StartApplication", "StopApplication"];
+
+/// A stop or start is made right after a look at the application, and not by what was seen for another reason before. Where
+/// a step runs beside others, the calls of both are mixed.
+fn stops_or_starts_without_a_look(one: &One<'_>) -> Option<String> {
+    let runs_beside = |part: &Part| match part {
+        Part::Disturbed(number, Disturbance::Crash(crash)) => {
+            *number == one.ended.asked && matches!(crash.how, CrashKind::RunsTwice | CrashKind::RunsLate { .. })
+        }
+        _ => false,
+    };
+    if one.is_disturbed_by(runs_beside) {
+        return None;
+    }
+    let calls: Vec<Placed<'_>> = one.calls().collect();
+    let pairs = calls.windows(2).filter_map(|pair| <&[Placed<'_>; 2]>::try_from(pair).ok());
+    let mut without = pairs.filter(|[before, act]| {
+        let is_unfenced = matches!(act.call.operation.as_str(), "StartApplication" | "StopApplication");
+        is_unfenced && before.call.operation != "DescribeApplication"
+    });
+    let [before, act] = without.next()?;
+    Some(format!("{} was made right after {}", act.call.operation, before.call.operation))
+}
+
+/// A stop that was to take a snapshot takes one.
+fn forced_instead_of_graceful(one: &One<'_>) -> Option<String> {
+    // Later ones are rungs of the ladder.
+    let first = one.calls().find(|it| it.call.done && ACTS.contains(&it.call.operation.as_str()))?;
+    let was_forced = first.call.operation == "StopApplication" && first.call.request["Force"] == true;
+    let is_wrong = was_forced && one.input()["stop"] == "graceful";
+    is_wrong.then(|| "it stopped the application by force, and was to do so gracefully".to_owned())
+}
+
+/// State is dropped only where the request allows it.
+fn drops_state_unasked(one: &One<'_>) -> Option<String> {
+    const ALLOWED: &str = "/FlinkRunConfiguration/AllowNonRestoredState";
+    if one.input()["restore"]["allowNonRestoredState"] == true {
+        return None;
+    }
+    let drops = |it: &Placed<'_>| {
+        let run = [&it.call.request["RunConfigurationUpdate"], &it.call.request["RunConfiguration"]];
+        run.into_iter().any(|run| run.pointer(ALLOWED) == Some(&Value::Bool(true)))
+    };
+    one.calls().find(drops).map(|it| format!("{} allows state to be dropped, unlike the request", it.call.operation))
+}
+
+/// Where the policy says to hold, nothing is undone.
+fn acts_although_told_to_hold(one: &One<'_>) -> Option<String> {
+    if *one.policy("onFailure") != "hold" {
+        return None;
+    }
+    let undone = one.done("RollbackApplication").next().or_else(|| one.done("UpdateApplication").nth(1))?;
+    Some(format!("it made {}, and was to hold", undone.call.operation))
+}
+
+const VERIFIED: [Outcome; 3] = [Outcome::Deployed, Outcome::RolledBack, Outcome::Restored];
+
+/// A job that was accepted has run for as long as the policy wants it to be quiet.
+fn accepted_before_the_quiet_time(one: &One<'_>) -> Option<String> {
+    let look = one.job_looked_at().filter(|_| one.ended_as(&VERIFIED))?;
+    let bake = one.policy("bakeSeconds").as_i64().unwrap_or(BAKE_SECONDS);
+    let JobLook { seconds, started_at, .. } = look;
+    (seconds < bake).then(|| format!("its job, started at {started_at}, was accepted after {seconds} of {bake} s"))
+}
+
+/// A job is not accepted that has restarted more often than the policy tolerates.
+fn accepted_more_restarts(one: &One<'_>) -> Option<String> {
+    let look = one.job_looked_at().filter(|_| one.ended_as(&[Outcome::Deployed]))?;
+    if look.by != Some(&one.ended.trace.principal) {
+        return None;
+    }
+    let behaviour = &one.asked.code.as_ref()?.behaviour;
+    let (seconds, times) = behaviour.faults.iter().find_map(|fault| match fault {
+        JobFault::FailsAfter { seconds, times } => Some((i64::try_from(*seconds).ok()?, *times)),
+        _ => None,
+    })?;
+    let delay = match behaviour.restart_delay {
+        None => 0,
+        Some(RestartDelay::Fixed { seconds }) => i64::try_from(seconds).ok()?,
+        Some(RestartDelay::None | RestartDelay::Exponential { .. }) => return None,
+    };
+    // At least so many: a start and a restart take some time.
+    let restarts = (look.seconds - RESTART_SECONDS) / (seconds + delay + RESTART_SECONDS);
+    let restarts = u64::try_from(restarts).unwrap_or_default().min(times.map_or(u64::MAX, u64::from));
+    let tolerated = one.policy("toleratedRestarts").as_u64().unwrap_or(TOLERATED_RESTARTS);
+    (restarts > tolerated).then(|| format!("its job has restarted {restarts} times, {tolerated} are tolerated"))
+}
+
+/// A job without checkpoints is not accepted where they are on, unless the policy does not ask for one.
+fn accepted_without_a_checkpoint(one: &One<'_>) -> Option<String> {
+    one.job_looked_at().filter(|look| look.by == Some(&one.ended.trace.principal))?;
+    let has_none = |fault: &JobFault| matches!(fault, JobFault::FailingCheckpoints { from_seconds: 0 });
+    let is_without = one.asked.code.as_ref()?.behaviour.faults.iter().any(has_none);
+    let are_on = one.all.plan.quirks(one.asked.application).all(|it| !matches!(it, Quirk::Checkpoints(None)));
+    let is_wrong = is_without && are_on && *one.policy("requireCheckpoint") != false;
+    (is_wrong && one.ended_as(&[Outcome::Deployed])).then(|| "its job has never completed a checkpoint".to_owned())
+}
+
+/// Code that never restarts by itself is not said to have restarted, unless a machine of it died.
+fn tells_of_restarts_that_were_none(one: &One<'_>) -> Option<String> {
+    let of = one.asked.application;
+    let dies =
+        |part: &Part| matches!(part, Part::Around(application, _, Around::LoseTaskManager) if *application == of);
+    if !one.asked.code.as_ref()?.kind.is_always_well() || one.is_disturbed_by(dies) {
+        return None;
+    }
+    let failure = &one.ended.report.as_ref()?.failure;
+    failure.iter().find(|reason| matches!(reason, Reason::Restarts { .. })).map(|reason| format!("it says: {reason}"))
+}
+
+/// The configuration from before is back only if the change was undone.
+fn restored_without_putting_back(one: &One<'_>) -> Option<String> {
+    if !one.ended_as(&[Outcome::Restored]) {
+        return None;
+    }
+    let has_changed = one.done("UpdateApplication").next()?;
+    let is_undone = one.all.record.iter().skip(has_changed.place).any(|entry| {
+        matches!(&entry.event, Event::Version { application, rolled_back_to: Some(_), .. }
+            if *application == one.ended.trace.application)
+    });
+    let is_put_back = one.done("UpdateApplication").nth(1).is_some();
+    (!is_undone && !is_put_back).then(|| "nothing was put back".to_owned())
+}
+
+/// The report tells the version before as the record has it at the first act.
+fn other_versions_than_there_were(one: &One<'_>) -> Option<String> {
+    let first = one.done("UpdateApplication").next()?.call.before.as_ref()?.version;
+    let told = one.ended.report.as_ref()?.version_before?;
+    let asks_first = one.input()["stop"].is_null();
+    (asks_first && told != first).then(|| format!("it tells of version {told} before, which was {first}"))
+}
+
+/// Machines are told of every outcome.
+fn told_nobody(one: &One<'_>) -> Option<String> {
+    let outcome = one.ended.outcome()?.to_string();
+    let is_unheard = |part: &Part| match part {
+        Part::Fault(fault) => fault.operation.starts_with("sns:") || fault.operation.starts_with("events:"),
+        Part::Disturbed(number, Disturbance::Crash(crash)) => *number == one.ended.asked && crash.function == "notify",
+        _ => false,
+    };
+    let name = one.ended.trace.name.as_str();
+    let is_told = one.all.published.iter().any(|published| {
+        matches!(&published.content, Content::Event { detail, .. }
+            if detail["execution"] == name && detail["outcome"] == outcome.as_str())
+    });
+    (!is_told && !one.is_disturbed_by(is_unheard)).then(|| "nobody was told".to_owned())
+}
+
+/// Whose time to wait for its turn is over has waited for somebody.
+fn refused_for_nobodys_turn(one: &One<'_>) -> Option<String> {
+    let report = one.ended.report.as_ref().filter(|_| one.ended.trace.pause.is_none())?;
+    let is_for_its_turn = |field: &str| field == "policy.turnTimeoutSeconds";
+    report.refusals.iter().find(|refusal| is_for_its_turn(&refusal.field))?;
+    let trace = &one.ended.trace;
+    let since = trace.ended_at.saturating_sub(SignedDuration::from_secs(TURN_LOOK_SECONDS)).ok()?;
+    let has_had_its_turn = |other: &Ended| {
+        let has_looked = |it: Placed<'_>| {
+            it.call.principal.as_deref() == Some(&*other.trace.principal) && it.call.operation == "DescribeApplication"
+        };
+        calls(one.all).any(has_looked)
+    };
+    let is_in_the_way = |other: &&Ended| {
+        let is_other = other.trace.name != trace.name && other.trace.application == trace.application;
+        is_other && other.trace.started_at <= trace.ended_at && other.trace.ended_at >= since && has_had_its_turn(other)
+    };
+    let nobody = one.all.ended.iter().find(is_in_the_way).is_none();
+    nobody.then(|| "its turn did not come, and it was nobody's".to_owned())
+}
+
+/// A start from a snapshot by name is from the newest of that version.
+fn restored_an_older_snapshot(one: &One<'_>) -> Option<String> {
+    let is_told_of_the_past = |part: &Part| match part {
+        Part::Fault(fault) => {
+            fault.operation == "ListApplicationSnapshots" && matches!(fault.effect, Effect::StaleRead(_))
+        }
+        _ => false,
+    };
+    if one.is_disturbed_by(is_told_of_the_past) {
+        return None;
+    }
+    let start = one.done("StartApplication").find(|it| one.snapshot_of(it).is_some())?;
+    let name = one.snapshot_of(&start)?;
+    let listed = one.done("ListApplicationSnapshots").take_while(|it| it.place < start.place).last()?;
+    let ready = one.all.ready_snapshots(&one.ended.trace.application, listed.place);
+    let version = ready.iter().find(|(snapshot, _)| *snapshot == name)?.1;
+    let newest = ready.iter().rfind(|(_, of)| *of == version)?.0;
+    (newest != name).then(|| format!("it started from {name}, and {newest} is newer"))
+}
+
+impl<'a> One<'a> {
+    /// The snapshot that a start names.
+    fn snapshot_of(&self, start: &Placed<'a>) -> Option<&'a str> {
+        start.call.request.pointer("/RunConfiguration/ApplicationRestoreConfiguration/SnapshotName")?.as_str()
+    }
+}
