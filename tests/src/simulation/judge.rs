@@ -250,39 +250,18 @@ impl Aftermath {
         without.map(|_| mistake("everybody ends", "a run of snapshots has no summary".to_owned())).collect()
     }
 
-    /// The application is well, or it is stopped and somebody asked for that, or somebody was told that it is not, or it
-    /// is a person who left it so.
     fn left_in_a_bad_state(&self, rest: &Rest) -> Option<Mistake> {
-        let all_acts = || acts(&self.record, rest.application);
-        let last = all_acts().last()?.call.principal.as_deref();
-        // Nobody has touched it, or a person did last: it is as that person wanted it.
-        let (asked, ended) = self.all().find(|(_, ended)| Some(&*ended.trace.principal) == last)?;
-        let is_told = ended.outcome() == Some(Outcome::NeedsAttention);
-        if ended.trace.was_aborted || is_told {
-            return None;
-        }
-        let name = format!("{} ({}), {:?}", ended.trace.name, asked.what, ended.outcome());
-        let Rest { application, status, look, .. } = rest;
-        let bad = |what: String| Some(mistake("left well, or told", what));
-        match (status.as_deref(), look) {
-            (Some("RUNNING" | "READY"), Some(Outcome::NoChange)) => {}
-            (Some("RUNNING"), Some(Outcome::NeedsAttention)) if self.may_fail_later(rest) => {}
-            _ => return bad(format!("{application} is {status:?} and was found {look:?} after {name}")),
-        }
-        // What was aborted or overtaken, and what a person was asked to look at, may have left it stopped, too.
-        let may_leave_it_stopped = |(asked, ended): (&Asked, &Ended)| {
-            let left = [None, Some(Outcome::NeedsAttention), Some(Outcome::Superseded)];
-            asked.application == rest.application
-                && (asked.is_to_stand_still() || left.contains(&ended.outcome()))
-                && self.acts_of(ended).next().is_some()
+        let actors = self.all().filter(|(asked, _)| asked.application == rest.application);
+        let left = Left {
+            record: &self.record,
+            rest,
+            actors: actors
+                .map(|(asked, ended)| Actor { ended, what: asked.what, is_to_stand_still: asked.is_to_stand_still() })
+                .collect(),
+            was_running: self.plan.apps().iter().any(|app| app.name == rest.application && app.is_running),
+            may_fail_later: self.may_fail_later(rest),
         };
-        let was_stopped_by_a_person = all_acts().any(|act| act.call.operation == "StopApplication" && act.is_by(OPERATOR));
-        let was_running = self.plan.apps().iter().any(|app| app.name == rest.application && app.is_running);
-        let was_to_stop = self.all().any(may_leave_it_stopped) || was_stopped_by_a_person || self.may_fail_later(rest);
-        if status.as_deref() == Some("READY") && was_running && !was_to_stop {
-            return bad(format!("{application} was stopped, for which nobody asked, after {name}"));
-        }
-        None
+        left.mistake()
     }
 
     /// Whether the code that runs at the end is well for some time only.
@@ -293,7 +272,81 @@ impl Aftermath {
             Part::Quirk(_, crate::simulation::plan::Quirk::Code(code)) => Some(code),
             _ => None,
         });
-        let kinds: BTreeSet<Kind> = of_parts.filter(|code| code.behaviour == *behaviour).map(|code| code.kind).collect();
+        let kinds: BTreeSet<Kind> =
+            of_parts.filter(|code| code.behaviour == *behaviour).map(|code| code.kind).collect();
         kinds.iter().any(|kind| !kind.is_always_well() && !kind.is_never_well())
+    }
+}
+
+/// An execution that may have left its application as it is.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Actor<'a> {
+    /// What came of it.
+    pub(crate) ended: &'a Ended,
+    /// What it was asked for, in a few words.
+    pub(crate) what: &'a str,
+    /// Whether the application is to stand still then.
+    pub(crate) is_to_stand_still: bool,
+}
+
+/// An application at the end, with all that its state has to be judged by.
+#[derive(Debug, Clone)]
+pub(crate) struct Left<'a> {
+    /// What the emulator wrote down.
+    pub(crate) record: &'a [RecordEntry],
+    /// How it is left.
+    pub(crate) rest: &'a Rest,
+    /// The executions on it.
+    pub(crate) actors: Vec<Actor<'a>>,
+    /// Whether it was running at the beginning.
+    pub(crate) was_running: bool,
+    /// Whether the code that runs at the end is well for some time only.
+    pub(crate) may_fail_later: bool,
+}
+
+impl Left<'_> {
+    /// The application is well, or it is stopped and somebody asked for that, or somebody was told that it is not, or it
+    /// is a person who left it so.
+    pub(crate) fn mistake(&self) -> Option<Mistake> {
+        let all_acts = || acts(self.record, self.rest.application);
+        let last = all_acts().last()?;
+        // Nobody has touched it, or a person did last: it is as that person wanted it.
+        let actor = self.actors.iter().find(|it| last.is_by(&it.ended.trace.principal))?;
+        let actor = if actor.ended.trace.was_aborted { self.whoever_vouches_for(last)? } else { actor };
+        let Actor { ended, what, .. } = actor;
+        if ended.outcome() == Some(Outcome::NeedsAttention) {
+            return None;
+        }
+        let name = format!("{} ({what}), {:?}", ended.trace.name, ended.outcome());
+        let Rest { application, status, look, .. } = self.rest;
+        let bad = |what: String| Some(mistake("left well, or told", what));
+        match (status.as_deref(), look) {
+            (Some("RUNNING" | "READY"), Some(Outcome::NoChange)) => {}
+            (Some("RUNNING"), Some(Outcome::NeedsAttention)) if self.may_fail_later => {}
+            _ => return bad(format!("{application} is {status:?} and was found {look:?} after {name}")),
+        }
+        // What was aborted or overtaken, and what a person was asked to look at, may have left it stopped, too.
+        let may_leave_it_stopped = |actor: &Actor<'_>| {
+            let left = [None, Some(Outcome::NeedsAttention), Some(Outcome::Superseded)];
+            (actor.is_to_stand_still || left.contains(&actor.ended.outcome()))
+                && all_acts().any(|act| act.is_by(&actor.ended.trace.principal))
+        };
+        let was_stopped_by_a_person =
+            all_acts().any(|act| act.call.operation == "StopApplication" && act.is_by(OPERATOR));
+        let was_to_stop =
+            self.actors.iter().any(may_leave_it_stopped) || was_stopped_by_a_person || self.may_fail_later;
+        if status.as_deref() == Some("READY") && self.was_running && !was_to_stop {
+            return bad(format!("{application} was stopped, for which nobody asked, after {name}"));
+        }
+        None
+    }
+    /// Who has said, after this act of another, that the application is well.
+    fn whoever_vouches_for(&self, act: Act<'_>) -> Option<&Actor<'_>> {
+        let acted_at = self.record.get(act.place)?.at;
+        self.actors.iter().rfind(|actor| {
+            let vouching = [Outcome::Deployed, Outcome::NoChange, Outcome::RolledBack, Outcome::Restored];
+            let is_vouching = actor.ended.outcome().is_some_and(|outcome| vouching.contains(&outcome));
+            is_vouching && actor.ended.trace.ended_at > acted_at
+        })
     }
 }
