@@ -106,6 +106,7 @@ fn a_snapshot_of_this_name_is_not_taken_twice() {
     assert_eq!(before.next, Some(SnapshotNext::Prune));
 
     // Of this execution's own, only the answer was lost.
+    assert_eq!(adopted(snapshot("READY", at(0))).next, Some(SnapshotNext::WaitForSnapshot));
     let mut own = adopted(snapshot("READY", at(3)));
     assert_eq!((own.next, own.wait_seconds), (Some(SnapshotNext::WaitForSnapshot), 1));
     own.look_at(Some(&snapshot("READY", at(3))), at(21));
@@ -141,6 +142,16 @@ fn waits_grow_with_the_time_and_end_with_it() {
     assert!(waits.len() < 20, "{waits:?}");
     assert_eq!(result(&run), (SnapshotOutcome::Failed, vec!["stuckInCreating".to_owned()]));
     assert_eq!(run.next, Some(SnapshotNext::Prune));
+}
+
+#[test]
+fn the_next_look_comes_after_a_third_of_the_time_that_it_has_taken() {
+    for (seconds, wait) in [(15, 10), (30, 10), (33, 11), (90, 30), (180, 60), (400, 60), (590, 10)] {
+        let mut run = run();
+        run.taking(at(0), at(0));
+        assert!(!run.look_at(Some(&snapshot("CREATING", at(0))), at(seconds)));
+        assert_eq!((run.next, run.wait_seconds), (Some(SnapshotNext::WaitForSnapshot), wait), "{seconds} s");
+    }
 }
 
 #[test]
