@@ -66,40 +66,58 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<(), Bo
     let known = targets(workspace)?;
     if arguments.list {
         for target in &known {
-            report::result(target);
+            report::result(&target.name);
         }
         return Ok(());
     }
-    if let Some(name) = arguments.targets.iter().find(|name| !known.contains(name)) {
-        return Err(FuzzError::NoTarget { name: name.clone(), known: known.join(", ") }.into());
+    let names: Vec<&str> = known.iter().map(|target| target.name.as_str()).collect();
+    if let Some(name) = arguments.targets.iter().find(|name| !names.contains(&name.as_str())) {
+        return Err(FuzzError::NoTarget { name: name.clone(), known: names.join(", ") }.into());
     }
     check_compiler()?;
     let program = tools::cargo_plugin(workspace, "cargo-fuzz", CARGO_FUZZ)?;
     let mut failed = Vec::new();
-    for target in known.iter().filter(|target| arguments.targets.is_empty() || arguments.targets.contains(target)) {
-        let corpus = plant(workspace, target)?;
-        report::progress("fuzz", &format!("{target}, {} s (the first build takes some minutes) …", arguments.seconds));
+    let is_wanted = |target: &&Target| arguments.targets.is_empty() || arguments.targets.contains(&target.name);
+    for target in known.iter().filter(is_wanted) {
+        let name = target.name.as_str();
+        let corpus = plant(workspace, name)?;
+        report::progress("fuzz", &format!("{name}, {} s (the first build takes some minutes) …", arguments.seconds));
         let output = process::capture(&mut command(workspace, &program, target, &corpus, arguments.seconds))?;
         let printed = process::printed(&output);
         if output.status.success() {
-            report::result(&Tally::of(&printed).in_words(target, arguments.seconds));
+            report::result(&Tally::of(&printed).in_words(name, arguments.seconds));
         } else {
             report::line(&printed);
-            failed.push(target.clone());
+            failed.push(name.to_owned());
         }
     }
     if failed.is_empty() { Ok(()) } else { Err(FuzzError::Found(failed).into()) }
 }
 
-/// The names of the targets, as the package's manifest has them.
-fn targets(workspace: &Workspace) -> Result<Vec<String>, FuzzError> {
+/// A target of the package.
+#[derive(Debug)]
+struct Target {
+    name: String,
+    /// The package's features that it is built with.
+    features: Vec<String>,
+}
+
+/// The targets, as the package's manifest has them.
+fn targets(workspace: &Workspace) -> Result<Vec<Target>, FuzzError> {
     let form = |problem: String| FuzzError::Form { path: MANIFEST.to_owned(), problem };
     let path = workspace.path(MANIFEST);
     let text = fs::read_to_string(&path).map_err(|source| FuzzError::File { path, source })?;
     let manifest: toml::Table = toml::from_str(&text).map_err(|error| form(error.to_string()))?;
     let binaries = manifest.get("bin").and_then(toml::Value::as_array).into_iter().flatten();
-    let names: Vec<String> = binaries.filter_map(|it| it.get("name")?.as_str().map(str::to_owned)).collect();
-    if names.is_empty() { Err(form("it has no target".to_owned())) } else { Ok(names) }
+    let target = |binary: &toml::Value| {
+        let features = binary.get("required-features").and_then(toml::Value::as_array).into_iter().flatten();
+        Some(Target {
+            name: binary.get("name")?.as_str()?.to_owned(),
+            features: features.filter_map(|feature| feature.as_str().map(str::to_owned)).collect(),
+        })
+    };
+    let targets: Vec<Target> = binaries.filter_map(target).collect();
+    if targets.is_empty() { Err(form("it has no target".to_owned())) } else { Ok(targets) }
 }
 
 fn check_compiler() -> Result<(), FuzzError> {
@@ -109,13 +127,15 @@ fn check_compiler() -> Result<(), FuzzError> {
         .map_err(|source| FuzzError::NoCompiler { compiler: compiler.to_string_lossy().into_owned(), source })
 }
 
-fn command(workspace: &Workspace, program: &Path, target: &str, corpus: &Path, seconds: u64) -> Command {
+fn command(workspace: &Workspace, program: &Path, target: &Target, corpus: &Path, seconds: u64) -> Command {
+    let Target { features, .. } = target;
     let mut command = Command::new(program);
     command
         .current_dir(workspace.root())
         .args(["fuzz", "run", "--fuzz-dir", PACKAGE, "--sanitizer", "none", "--target-dir"])
         .arg(workspace.target().join("fuzz/build"))
-        .arg(target)
+        .args(features.iter().flat_map(|feature| ["--features", feature.as_str()]))
+        .arg(&target.name)
         .arg(corpus)
         .arg("--")
         .arg(format!("-max_total_time={seconds}"))
@@ -218,7 +238,7 @@ mod tests {
         let targets = targets(&workspace).unwrap();
         let sources = workspace.files(&format!("{PACKAGE}/targets"), ".rs").unwrap();
         assert_eq!(targets.len(), sources.len(), "{targets:?} {sources:?}");
-        for target in &targets {
+        for Target { name: target, .. } in &targets {
             let source = workspace.path(&format!("{PACKAGE}/targets/{}.rs", target.replace('-', "_")));
             assert!(sources.contains(&source), "{target} has no source");
             assert!(!seeds(&workspace, target).unwrap().is_empty(), "{target} has no seeds");

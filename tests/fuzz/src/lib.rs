@@ -2,10 +2,11 @@
 //! the bytes of one case and panics where a promise is broken: what is refused is refused with a field and a cure, what
 //! was read can be written and read again, and neither results nor errors grow with what was sent.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use aws_config::{Region, SdkConfig};
 use aws_credential_types::Credentials;
@@ -13,7 +14,7 @@ use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn};
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_types::body::SdkBody;
-use handler::{Environment, Event, SnapshotEvent, SubmitEvent, TurnEvent};
+use handler::{Event, SnapshotEvent, SubmitEvent, TurnEvent};
 use jiff::{SignedDuration, Timestamp};
 use lifecycle::deployment::Deployment;
 use lifecycle::refusal::Refusal;
@@ -28,7 +29,6 @@ use managed_flink::{
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use start_deployment::{Settings, Starter};
 
 /// Stands between the parts of a case that holds several answers: a character that JSON does not have.
 const SEPARATOR: u8 = 0x1e;
@@ -101,12 +101,11 @@ pub fn flink(bytes: &[u8]) {
     let parts: Vec<&[u8]> = bytes.split(|byte| *byte == SEPARATOR).collect();
     let part = |index: usize| (200, parts.get(index).copied().unwrap_or_default().to_vec());
     let names = ["overview", "metrics", "exceptions", "checkpoints"];
-    let mut answers: BTreeMap<&'static str, (u16, Vec<u8>)> =
-        names.into_iter().enumerate().map(|(index, name)| (name, part(index))).collect();
+    let mut answers: Answers = names.into_iter().enumerate().map(|(index, name)| (name, part(index))).collect();
     answers.insert("CreateApplicationPresignedUrl", (200, presigned()));
     answers.insert("DescribeApplication", (200, DESCRIBED.into()));
     let overview = answers["overview"].1.clone();
-    let managed = Played(Arc::new(answers)).client();
+    let managed = Played::client(answers);
     match run(managed.job("orders")) {
         Err(error) => assert_bounded(&error),
         Ok(None) => {}
@@ -153,7 +152,7 @@ pub fn service(bytes: &[u8]) {
     let status = if choice.is_ascii_digit() { 200 } else { 400 };
     let mut answers = BTreeMap::from([("DescribeApplication", (200, Vec::from(DESCRIBED)))]);
     answers.insert(call, (status, body.to_vec()));
-    let managed = Played(Arc::new(answers)).client();
+    let managed = Played::client(answers);
     let error = match call {
         "DescribeApplication" => bounded(run(managed.application("orders"))),
         "DescribeApplicationVersion" => run(managed.configuration("orders", 7)).err(),
@@ -185,7 +184,7 @@ pub fn service(bytes: &[u8]) {
 pub fn cloudwatch(bytes: &[u8]) {
     let Some((&choice, body)) = bytes.split_first() else { return };
     let answers = BTreeMap::from([("GetMetricData", (200, body.to_vec())), ("DescribeAlarms", (200, body.to_vec()))]);
-    let managed = Played(Arc::new(answers)).client();
+    let managed = Played::client(answers);
     let error = if choice == b'm' {
         bounded(run(managed.restarts("orders", "FLINK-1_20", now(), now() + SignedDuration::from_hours(1))))
     } else {
@@ -196,9 +195,10 @@ pub fn cloudwatch(bytes: &[u8]) {
 }
 
 /// An event of S3.
+#[cfg(feature = "upload")]
 pub fn upload(bytes: &[u8]) {
     let Ok(event) = serde_json::from_slice::<Value>(bytes) else { return };
-    let settings = Settings {
+    let settings = start_deployment::Settings {
         state_machine_arn: "arn:aws:states:us-east-1:123456789012:stateMachine:deploy".to_owned(),
         table: "turns".to_owned(),
         bucket: "code".to_owned(),
@@ -206,11 +206,11 @@ pub fn upload(bytes: &[u8]) {
         applications: [("any/".to_owned(), "fraud.detection".to_owned())].into(),
         policy: None,
     };
-    let played = Played(Arc::new(BTreeMap::from([
+    let played = Played(Arc::new(Mutex::new(BTreeMap::from([
         ("PutItem", (200, b"{}".to_vec())),
         ("StartExecution", (200, br#"{"executionArn":"arn","startDate":1}"#.to_vec())),
-    ])));
-    let starter = Starter::new(&config(&played), &Environment::default(), settings);
+    ]))));
+    let starter = start_deployment::Starter::new(&config(&played), &handler::Environment::default(), settings);
     match run(start_deployment::start_deployment(&starter, event)) {
         Ok(reply) => {
             assert!(
@@ -284,18 +284,38 @@ fn run<T>(future: impl Future<Output = T>) -> T {
 }
 
 /// Answers by operation of AWS, and by the last part of the path of Flink, with their HTTP status.
-#[derive(Debug, Clone)]
-struct Played(Arc<BTreeMap<&'static str, (u16, Vec<u8>)>>);
+#[derive(Debug, Clone, Default)]
+struct Played(Arc<Mutex<Answers>>);
+
+type Answers = BTreeMap<&'static str, (u16, Vec<u8>)>;
 
 impl Played {
     fn answer(&self, name: &str) -> (u16, Vec<u8>) {
-        self.0.get(name).cloned().unwrap_or((404, b"{\"__type\":\"ResourceNotFoundException\"}".to_vec()))
+        let answers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        answers.get(name).cloned().unwrap_or((404, b"{\"__type\":\"ResourceNotFoundException\"}".to_vec()))
     }
 
-    fn client(&self) -> ManagedFlink {
-        ManagedFlink::new(&config(self), Arc::new(self.clone()), Endpoint::Aws)
+    /// A client that gets these answers. One is good for many cases, since it takes longer to make than to use; not for
+    /// all, since it remembers every value that is to be struck out.
+    fn client(answers: Answers) -> ManagedFlink {
+        thread_local! {
+            static CLIENT: RefCell<Option<(Played, ManagedFlink, u32)>> = const { RefCell::new(None) };
+        }
+        CLIENT.with_borrow_mut(|kept| {
+            let (played, managed, cases) = kept.take().filter(|(.., cases)| *cases < CASES).unwrap_or_else(|| {
+                let played = Played::default();
+                let managed = ManagedFlink::new(&config(&played), Arc::new(played.clone()), Endpoint::Aws);
+                (played, managed, 0)
+            });
+            *played.0.lock().unwrap_or_else(PoisonError::into_inner) = answers;
+            *kept = Some((played, managed.clone(), cases + 1));
+            managed
+        })
     }
 }
+
+/// Cases for which a client is used.
+const CASES: u32 = 200;
 
 impl HttpConnector for Played {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
