@@ -18,7 +18,7 @@ use emulator::record::Event as Recorded;
 use emulator::sinks::Content;
 use serde_json::Value;
 
-pub use planted::{NEW_VALUE, OLD_VALUE, Spoil, leaks_of, planted, play, run_of_snapshots, uploads};
+pub use planted::{NEW_VALUE, OLD_VALUE, Played, Spoil, leaks_of, planted, play, run_of_snapshots, uploads};
 
 use crate::world::{OPERATOR, TURNS};
 use forms::forms_of;
@@ -186,6 +186,15 @@ impl fmt::Display for Place {
     }
 }
 
+/// A secret that was told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Leak {
+    /// Where.
+    pub place: Place,
+    /// What it is, and after which words it stands.
+    pub what: String,
+}
+
 /// How much was told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Amount {
@@ -265,11 +274,12 @@ impl Told {
         self.with(|kept| kept.texts.iter().map(|(_, text)| text.clone()).collect())
     }
 
-    /// Each text in which one of these stands: where it was told, and after which words.
-    pub fn leaks(&self, secrets: &Secrets) -> Vec<(Place, String)> {
+    /// The first of these in each text that has one.
+    pub fn leaks(&self, secrets: &Secrets) -> Vec<Leak> {
         let leak = |(place, text): &(Place, String)| {
             let (name, position) = secrets.find(text)?;
-            Some((*place, format!("{name} is told after {:?}", words_before(text, position))))
+            let what = format!("{name} is told after {:?}", words_before(text, position));
+            Some(Leak { place: *place, what })
         };
         self.with(|kept| kept.texts.iter().filter_map(leak).collect())
     }
@@ -362,7 +372,7 @@ mod tests {
             told.observe(&asl::Event { at: Timestamp::UNIX_EPOCH, execution: "release-2", kind: *kind });
         }
         let leaks = told.leaks(&Secrets::new([("the secret", SECRET.to_owned())]));
-        leaks.into_iter().map(|(place, _)| place).collect()
+        leaks.into_iter().map(|leak| leak.place).collect()
     }
 
     fn request() -> Value {
@@ -408,9 +418,9 @@ mod tests {
         use std::io::Write as _;
         let told = Told::default();
         let mut lines = told.writer(Place::LogLine);
-        for piece in ["one", " line\nano", "ther\nunfinished"] {
+        for piece in ["one", " line\nanother", " one\nunfinished"] {
             write!(lines, "{piece}").unwrap();
         }
-        assert_eq!(told.texts(), ["one line", "another"]);
+        assert_eq!(told.texts(), ["one line", "another one"]);
     }
 }

@@ -16,7 +16,9 @@ use emulator::{Emulator, EmulatorConfig};
 use handler::Metrics;
 use scenarios::catalogue::{catalogue, scenario};
 use scenarios::scenario::Scenario;
-use scenarios::secrets::{Amount, Place, Secrets, Spoil, Told, leaks_of, planted, play, run_of_snapshots, uploads};
+use scenarios::secrets::{
+    Amount, Place, Played, Secrets, Spoil, Told, leaks_of, planted, play, run_of_snapshots, uploads,
+};
 use scenarios::world::{TURNS, noon};
 use serde_json::{Value, json};
 
@@ -46,8 +48,8 @@ impl Searched {
 
 /// Plays a scenario with planted secrets, and tells where they are found.
 fn search(scenario: &Scenario) -> (Told, Vec<String>) {
-    let (told, run, found) = play(&planted(scenario), None).unwrap();
-    let found = found.into_iter().map(|leak| format!("{}: {leak:?}", scenario.name));
+    let Played { run, told, leaks } = play(&planted(scenario), None).unwrap();
+    let found = leaks.into_iter().map(|leak| format!("{}: {leak:?}", scenario.name));
     let broken = run.violations.iter().filter(|violation| violation.rule == 8);
     let broken = broken.map(|violation| format!("{}: {}", scenario.name, violation.what));
     (told, found.chain(broken).collect())
@@ -90,14 +92,13 @@ const LEAK: &str = "leaked on purpose: 100 %";
 
 fn places(told: &Told) -> BTreeSet<Place> {
     let leaks = told.leaks(&Secrets::new([("the leak", LEAK.to_owned())]));
-    leaks.into_iter().map(|(place, _)| place).collect()
+    leaks.into_iter().map(|leak| leak.place).collect()
 }
 
 /// Where a leak is found of a deployment whose functions answer so.
 fn leaks_of_a_deployment(spoil: impl Fn(&str, Answer) -> Answer + Send + Sync + 'static) -> BTreeSet<Place> {
     let spoil: Spoil = Arc::new(spoil);
-    let (told, _, _) = play(&scenario("healthy").unwrap(), Some(&spoil)).unwrap();
-    places(&told)
+    places(&play(&scenario("healthy").unwrap(), Some(&spoil)).unwrap().told)
 }
 
 type Answer = Result<Value, TaskError>;

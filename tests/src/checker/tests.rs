@@ -968,6 +968,33 @@ fn rule_8_secrets_are_found_escaped() {
 }
 
 #[test]
+fn rule_8_secrets_are_found_encoded() {
+    let secret = "pass word+1";
+    for text in ["jdbc:x?password=pass%20word%2B1", "password=pass+word%2b1", "Basic dXNlcjpwYXNzIHdvcmQrMQ=="] {
+        let leaks = |story: &mut Story| {
+            story.secrets.push(secret.to_owned());
+            story.execution().texts.push(text.to_owned());
+        };
+        assert_eq!(caught(deployed(), leaks), only(8), "{text}");
+    }
+}
+
+#[test]
+fn rule_8_values_that_a_request_brings_and_credentials_are_secrets() {
+    let brought = |story: &mut Story| {
+        let map = json!({ "password": "swordfish" });
+        story.execution().input["update"]["ApplicationConfigurationUpdate"]["EnvironmentPropertyUpdates"] =
+            json!({ "PropertyGroups": [{ "PropertyGroupId": "app", "PropertyMap": map }] });
+        story.execution().texts.push("it is swordfish".to_owned());
+    };
+    assert_eq!(caught(deployed(), brought), only(8));
+    for credential in [crate::secrets::SECRET_ACCESS_KEY, crate::secrets::SESSION_TOKEN] {
+        let text = format!("signed with {credential}");
+        assert_eq!(caught(deployed(), |story| story.execution().texts.push(text)), only(8));
+    }
+}
+
+#[test]
 fn rule_8_neither_output_nor_notifications_tell() {
     let output = |story: &mut Story| {
         story.execution().output = Some(json!({ "outcome": "Deployed", "summary": "with hunter2-hunter2" }));

@@ -15,7 +15,7 @@ use lifecycle::report::Outcome;
 use serde_json::{Value, json};
 
 use super::forms::{as_json, percent_encoded};
-use super::{Place, SECRET_ACCESS_KEY, SESSION_TOKEN, Secrets, Told, property_values};
+use super::{Leak, Place, SECRET_ACCESS_KEY, SESSION_TOKEN, Secrets, Told, property_values};
 use crate::scenario::{Happening, Logs, Planned, Run, Scenario};
 use crate::snapshot_scenarios::{LostAnswers, SECRET, SnapshotApp, snapshot_functions};
 use crate::upload_scenarios::Account;
@@ -127,8 +127,8 @@ fn secrets(values: impl IntoIterator<Item = String>) -> Secrets {
     Secrets::new(values.chain(ours.map(|(name, value)| (name.to_owned(), value.to_owned()))))
 }
 
-/// Where planted secrets were told, and after which words.
-pub fn leaks_of(told: &Told) -> Vec<(Place, String)> {
+/// The planted secrets that were told.
+pub fn leaks_of(told: &Told) -> Vec<Leak> {
     told.leaks(&secrets([]))
 }
 
@@ -195,11 +195,22 @@ fn in_virtual_time<T>(told: &Told, play: impl Future<Output = Result<T, String>>
     tracing::subscriber::with_default(subscriber, || runtime.block_on(play))
 }
 
-/// Plays a scenario as it is, and keeps all that is told; with where a secret of it was told.
+/// A scenario that was played.
+#[derive(Debug)]
+pub struct Played {
+    /// How it went.
+    pub run: Run,
+    /// All that was told.
+    pub told: Told,
+    /// The secrets of it that were told.
+    pub leaks: Vec<Leak>,
+}
+
+/// Plays a scenario as it is, and keeps all that is told.
 ///
 /// # Errors
 /// When it cannot be played.
-pub fn play(scenario: &Scenario, spoil: Option<&Spoil>) -> Result<(Told, Run, Vec<(Place, String)>), String> {
+pub fn play(scenario: &Scenario, spoil: Option<&Spoil>) -> Result<Played, String> {
     let told = Told::default();
     let run = in_virtual_time(&told, async {
         let world = world(&told, spoil);
@@ -209,7 +220,7 @@ pub fn play(scenario: &Scenario, spoil: Option<&Spoil>) -> Result<(Told, Run, Ve
         Ok(run)
     })?;
     let leaks = told.leaks(&secrets_of(scenario));
-    Ok((told, run, leaks))
+    Ok(Played { run, told, leaks })
 }
 
 /// A run of snapshots that finds an application to take one of, and old ones to delete; one that fails, and lets people
