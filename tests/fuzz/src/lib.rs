@@ -107,13 +107,16 @@ pub fn flink(bytes: &[u8]) {
     let overview = answers["overview"].1.clone();
     let managed = Played::client(answers);
     match run(managed.job("orders")) {
-        Err(error) => assert_bounded(&error),
+        Err(error) => assert_silent(&error),
         Ok(None) => {}
         Ok(Some(job)) => {
             assert_stable(&job, LARGEST_RESULT);
             assert!(!format!("{job:?}").contains(TOKEN));
-            if job.state == JobState::Running && job.tasks.are_all_at_work() {
-                let said: Value = serde_json::from_slice(&overview).unwrap_or_default();
+            // Where parts that nobody asks for are not even JSON, there is nothing to compare with.
+            if let Ok(said) = serde_json::from_slice::<Value>(&overview)
+                && job.state == JobState::Running
+                && job.tasks.are_all_at_work()
+            {
                 let jobs = said["jobs"].as_array().cloned().unwrap_or_default();
                 assert!(jobs.iter().any(|said| {
                     let count = |name: &str| said["tasks"][name].as_u64().map(u128::from);
@@ -124,7 +127,7 @@ pub fn flink(bytes: &[u8]) {
         }
     }
     match run(managed.checkpoints("orders")) {
-        Err(error) => assert_bounded(&error),
+        Err(error) => assert_silent(&error),
         Ok(checkpoints) => {
             let text = format!("{checkpoints:?}");
             assert!(text.len() <= LARGEST_RESULT && !text.contains(TOKEN));
@@ -252,7 +255,13 @@ fn assert_clear(refusals: &[Refusal]) {
 
 fn assert_bounded(error: &Error) {
     let text = format!("{error} {error:?}");
-    assert!(text.len() <= LONGEST_ERROR && !text.contains(TOKEN), "{} bytes", text.len());
+    assert!(text.len() <= LONGEST_ERROR, "{} bytes", text.len());
+}
+
+/// Where the token is known, as it is once a presigned URL was made.
+fn assert_silent(error: &Error) {
+    assert_bounded(error);
+    assert!(!format!("{error} {error:?}").contains(TOKEN), "{error}");
 }
 
 /// The error, if it is one; the result has a bound and can be written and read again.
