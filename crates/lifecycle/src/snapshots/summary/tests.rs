@@ -39,6 +39,20 @@ fn people_hear_of_what_they_may_have_to_act_on() {
 }
 
 #[test]
+fn an_outcome_is_told_by_the_word_that_the_state_machine_ends_with() {
+    use RunOutcome::{NeedsAttention, Refused, SnapshotsFailed, SnapshotsTaken};
+    for (outcome, word) in [
+        (SnapshotsTaken, "SnapshotsTaken"),
+        (SnapshotsFailed, "SnapshotsFailed"),
+        (Refused, "Refused"),
+        (NeedsAttention, "NeedsAttention"),
+    ] {
+        assert_eq!(outcome.to_string(), word);
+        assert_eq!(serde_json::to_value(outcome).unwrap(), word);
+    }
+}
+
+#[test]
 fn a_run_is_told_in_a_sentence() {
     let counts = json!({ "counts": { "Taken": 2, "Skipped": 1, "Failed": 3 } });
     assert_eq!(summary(&counts).to_string(), "2 taken, 3 failed, 1 skipped.");
