@@ -146,6 +146,7 @@ scenarios! {
     somebody_updates_in_the_bake,
     somebody_updates_as_it_settles,
     somebody_updates_before_the_rollback,
+    somebody_stops_it_first,
     somebody_stops_it,
     somebody_stops_it_as_it_settles,
     somebody_forces_a_stop,

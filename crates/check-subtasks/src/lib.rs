@@ -4,6 +4,7 @@
 use handler::{Error, Event};
 use lifecycle::deployment::Deployment;
 use lifecycle::status::ApplicationStatus;
+use lifecycle::stopped::telling;
 use lifecycle::watch::{JobLook, judge_job};
 use managed_flink::ManagedFlink;
 
@@ -19,7 +20,7 @@ pub async fn check_subtasks(flink: &ManagedFlink, event: Event) -> Result<Deploy
     };
     let newest_operation = match status {
         Some(status) if status.is_stopped() => {
-            let newest = flink.newest_operation(name, None).await;
+            let newest = flink.newest_two_operations(name).await.map(|newest| telling(&deployment, newest));
             Some(newest.map_err(|error| error.to_unreadable("the application's operations")))
         }
         _ => None,

@@ -5,7 +5,7 @@ use handler::{Error, Event};
 use lifecycle::decision::{decide, wanted};
 use lifecycle::deployment::Deployment;
 use lifecycle::evidence::Evidence;
-use lifecycle::stopped::{may_be_stopped_by_someone, recognize_stop};
+use lifecycle::stopped::{may_be_stopped_by_someone, recognize_stop, telling};
 use managed_flink::ManagedFlink;
 
 /// Reads what is wanted, and decides.
@@ -14,7 +14,7 @@ pub async fn decide_rollback(flink: &ManagedFlink, event: Event) -> Result<Deplo
     let name = &deployment.application;
     let application = flink.application(name).await.map_err(|error| error.to_unreadable("the application"));
     if may_be_stopped_by_someone(&deployment, &application) {
-        let newest = flink.newest_operation(name, None).await;
+        let newest = flink.newest_two_operations(name).await.map(|newest| telling(&deployment, newest));
         let newest = newest.map_err(|error| error.to_unreadable("the application's operations"));
         recognize_stop(&mut deployment, newest, now);
     }

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use crate::deployment::{Deployment, Rung};
 use crate::evidence::{Application, Observed, OperationSummary};
-use crate::status::ApplicationStatus;
+use crate::status::{ApplicationStatus, OperationStatus};
 use crate::verdict::{Judgement, Reason, Verdict};
 
 /// Whether the newest operation has to be read before a failing deployment takes its next rung: the application is
@@ -20,6 +20,21 @@ pub fn may_be_stopped_by_someone(deployment: &Deployment, application: &Observed
     // Of an application that was stopped before, the newest operation may be the stop of that time until one has begun.
     let is_newer = deployment.runs_on() || deployment.began.is_some();
     is_failing && is_stopped && may_run && is_newer
+}
+
+/// Which of the newest operations, newest first, tells why the application stands still: the newest, unless that is this
+/// deployment's own update of an application that was to run on, and the one before it a stop. The update has met a
+/// stopped application then, which it does not start.
+pub fn telling(deployment: &Deployment, newest: Vec<OperationSummary>) -> Option<OperationSummary> {
+    let ours = deployment.began.as_ref().and_then(|began| began.operation_id.as_deref());
+    let mut newest = newest.into_iter();
+    let first = newest.next()?;
+    let is_update_of_running = deployment.rung == Rung::Update && deployment.runs_on();
+    let stop = newest.next().filter(|before| {
+        let is_stop = before.name == "StopApplication" && before.status == OperationStatus::Successful;
+        is_update_of_running && is_stop && Some(first.id.as_str()) == ours
+    });
+    stop.or(Some(first))
 }
 
 /// Takes in the newest operation. A stop that is none of this deployment's takes the place of its verdict; so does a list
@@ -45,7 +60,6 @@ mod tests {
     use crate::evidence::Unreadable;
     use crate::fixtures::application;
     use crate::request::Request;
-    use crate::status::OperationStatus;
 
     fn failing(was: &str, rung: Rung) -> Deployment {
         let input = json!({ "application": "orders", "update": { "RuntimeEnvironmentUpdate": "FLINK-1_20" } });
@@ -81,6 +95,36 @@ mod tests {
         let mut begun = failing("READY", Rung::Start);
         begun.begin(Some("start".into()), None, Timestamp::UNIX_EPOCH);
         assert!(may_be_stopped_by_someone(&begun, &Ok(Some(application(2, "READY")))));
+    }
+
+    #[test]
+    fn an_update_that_has_met_a_stopped_application_does_not_tell_why_it_stands_still() {
+        let listed = |name: &str, id: &str, status: &str| OperationSummary {
+            id: id.into(),
+            name: name.into(),
+            status: status.into(),
+            started_at: None,
+        };
+        let stop = |status| listed("StopApplication", "stop", status);
+        let start = listed("StartApplication", "start", "SUCCESSFUL");
+        let ours = listed("UpdateApplication", "ours", "SUCCESSFUL");
+        let theirs = listed("UpdateApplication", "theirs", "SUCCESSFUL");
+        let table = [
+            ("RUNNING", Rung::Update, vec![ours.clone(), stop("SUCCESSFUL")], "stop"),
+            ("RUNNING", Rung::Update, vec![ours.clone(), stop("FAILED")], "ours"),
+            ("RUNNING", Rung::Update, vec![ours.clone(), start], "ours"),
+            ("RUNNING", Rung::Update, vec![theirs, stop("SUCCESSFUL")], "theirs"),
+            ("RUNNING", Rung::Update, vec![ours.clone()], "ours"),
+            ("READY", Rung::Update, vec![ours.clone(), stop("SUCCESSFUL")], "ours"),
+            ("RUNNING", Rung::RollBack, vec![ours, stop("SUCCESSFUL")], "ours"),
+        ];
+        for (was, rung, newest, expected) in table {
+            let mut deployment = failing(was, rung);
+            deployment.begin(Some("ours".into()), Some(2), Timestamp::UNIX_EPOCH);
+            let found = telling(&deployment, newest.clone()).map(|operation| operation.id);
+            assert_eq!(found.as_deref(), Some(expected), "{was} {rung:?} {newest:?}");
+        }
+        assert_eq!(telling(&failing("RUNNING", Rung::Update), Vec::new()), None);
     }
 
     #[test]

@@ -77,6 +77,12 @@ fn people() -> Vec<Scenario> {
             CrashKind::HangsBefore,
         )),
         Scenario::new(
+            "somebody-stops-it-first",
+            "Somebody stops the application between the look at it and our update, which starts nothing: no job has ended.",
+        )
+        .when(30, stop())
+        .deploy(superseded().crashing("submit-update", 2, CrashKind::HangsBefore)),
+        Scenario::new(
             "somebody-rolls-back",
             "Somebody rolls our update back while it is under way: nothing more is touched.",
         )
