@@ -120,6 +120,8 @@ pub enum Sabotage {
     NothingIsAdopted,
     /// An application that was described as it was before its newest operation counts as unchanged.
     StaleLookIsBelieved,
+    /// An update that has met a stopped application counts as one of a job that has come to its end.
+    StopBeforeUpdateIsIgnored,
     /// A start does not say which state it is from.
     StateIsNotStated,
 }

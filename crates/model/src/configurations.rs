@@ -101,6 +101,7 @@ pub fn sabotaged() -> Vec<(Bounds, Option<Property>)> {
             },
             Some(Property::TouchesNothingWhereItSaysSo),
         ),
+        broken(Sabotage::StopBeforeUpdateIsIgnored, &[Change::Update], &[Person], Some(Property::TellsTheTruth)),
         broken(Sabotage::StateIsNotStated, &[RESTART], &[], Some(Property::StartsWithState)),
     ]
 }

@@ -17,7 +17,7 @@ use lifecycle::preflight::{PreflightLook, RefusedFor, prepare, refuse_update};
 use lifecycle::report::Outcome;
 use lifecycle::request::{Request, RestoreType, Stop, Upload};
 use lifecycle::status::ApplicationStatus;
-use lifecycle::stopped::{may_be_stopped_by_someone, recognize_stop};
+use lifecycle::stopped::{may_be_stopped_by_someone, recognize_stop, telling};
 use lifecycle::turn::{Answer as TurnAnswer, Claim, Execution as State, Place, Turns, heed};
 use lifecycle::verdict::Reason;
 use lifecycle::watch::{JobLook, OperationLook, judge_job, judge_operation};
@@ -153,8 +153,10 @@ pub(crate) enum Call {
     LookAtApplication,
     /// `DescribeApplicationOperation`.
     LookAtOperation(u8),
-    /// `ListApplicationOperations`, its first entry.
-    NewestOperation(Option<Name>),
+    /// `ListApplicationOperations`, its first two entries.
+    NewestOperations,
+    /// The same of one name, its first entry.
+    NewestOperation(Name),
     /// `ListApplicationSnapshots`.
     Snapshots,
     /// Flink's REST API.
@@ -179,7 +181,7 @@ pub(crate) enum Answer {
     Execution(Seen),
     Application(View),
     Operation(service::Operation),
-    Newest(Option<(u8, Name, Ended)>),
+    Newest(Vec<(u8, Name, Ended)>),
     /// The versions of the snapshots, the oldest first.
     Snapshots(Vec<u8>),
     Job {
@@ -585,17 +587,24 @@ impl Calls<'_> {
         }
     }
 
-    fn newest(&mut self, name: Option<Name>) -> Result<Result<Option<OperationSummary>, Failure>, Pause> {
-        match self.call(Call::NewestOperation(name))? {
-            Ok(Answer::Newest(newest)) => Ok(Ok(newest.map(|(id, name, status)| OperationSummary {
-                id: id.to_string(),
-                name: name.word().into(),
-                status: status.word().into(),
-                started_at: None,
-            }))),
+    fn newest(&mut self, call: Call) -> Result<Result<Vec<OperationSummary>, Failure>, Pause> {
+        let summary = |(id, name, status): (u8, Name, Ended)| OperationSummary {
+            id: id.to_string(),
+            name: name.word().into(),
+            status: status.word().into(),
+            started_at: None,
+        };
+        match self.call(call)? {
+            Ok(Answer::Newest(newest)) => Ok(Ok(newest.into_iter().map(summary).collect())),
             Ok(_) => Err(Pause::FailedForGood),
             Err(failure) => Ok(Err(failure)),
         }
+    }
+
+    /// The newest operation behind a rung.
+    fn newest_of(&mut self, rung: Rung) -> Result<Option<OperationSummary>, Pause> {
+        let name = Name::of(rung.operation()).ok_or(Pause::FailedForGood)?;
+        Ok(self.newest(Call::NewestOperation(name))??.into_iter().next())
     }
 
     fn snapshots(&mut self) -> Result<Result<Vec<Snapshot>, Failure>, Pause> {
@@ -827,6 +836,13 @@ impl Handler<'_> {
         Ok(self.deployment)
     }
 
+    fn telling(&self, newest: Vec<OperationSummary>) -> Option<OperationSummary> {
+        match self.calls.sabotage {
+            Sabotage::StopBeforeUpdateIsIgnored => newest.into_iter().next(),
+            _ => telling(&self.deployment, newest),
+        }
+    }
+
     /// `check-subtasks`.
     fn check_subtasks(mut self) -> Result<Deployment, Pause> {
         let application = self.calls.application()?;
@@ -841,7 +857,7 @@ impl Handler<'_> {
         };
         let newest_operation = match status {
             Some(status) if status.is_stopped() => {
-                let newest = self.calls.newest(None)?;
+                let newest = self.calls.newest(Call::NewestOperations)?.map(|newest| self.telling(newest));
                 Some(newest.map_err(|failure| failure.to_unreadable("the application's operations")))
             }
             _ => None,
@@ -854,7 +870,7 @@ impl Handler<'_> {
     fn decide_rollback(mut self) -> Result<Deployment, Pause> {
         let application = self.calls.application()?;
         if may_be_stopped_by_someone(&self.deployment, &application) {
-            let newest = self.calls.newest(None)?;
+            let newest = self.calls.newest(Call::NewestOperations)?.map(|newest| self.telling(newest));
             let newest = newest.map_err(|failure| failure.to_unreadable("the application's operations"));
             recognize_stop(&mut self.deployment, newest, self.now);
         }
@@ -903,7 +919,7 @@ impl Handler<'_> {
                 return Ok(self.deployment);
             }
             if is_stopping {
-                let begun = self.calls.newest(Some(Name::Stop))??;
+                let begun = self.calls.newest_of(self.deployment.rung)?;
                 self.deployment.begin(begun.map(|begun| begun.id), None, self.now);
                 return Ok(self.deployment);
             }
@@ -954,7 +970,7 @@ impl Handler<'_> {
             return Ok(Made::Rejected);
         }
         let view = self.calls.view()??;
-        if let Some(newest) = self.calls.newest(Name::of(rung.operation()))?? {
+        if let Some(newest) = self.calls.newest_of(rung)? {
             let operation = self.calls.operation(id_in(&newest.id))??;
             let is_stale = operation.version_to.is_some_and(|version| version > u64::from(view.version));
             if is_stale && self.calls.sabotage != Sabotage::StaleLookIsBelieved {
@@ -978,7 +994,7 @@ impl Handler<'_> {
         }
         let rung = self.deployment.rung;
         if matches!(view.status, service::Status::Starting | service::Status::Running) {
-            let newest = self.calls.newest(Name::of(rung.operation()))??;
+            let newest = self.calls.newest_of(rung)?;
             return Ok(Made::Began { operation: newest.map(|newest| id_in(&newest.id)), version: None });
         }
         let restore = match self.calls.sabotage {

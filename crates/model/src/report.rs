@@ -215,9 +215,8 @@ fn of_call(call: &Call) -> String {
         Call::LookAtExecution(who) => format!("asks whether {who} runs"),
         Call::LookAtApplication => "looks at the application".to_owned(),
         Call::LookAtOperation(id) => format!("looks at operation {id}"),
-        Call::NewestOperation(name) => {
-            format!("looks for the newest {}", name.map_or("operation", crate::service::Name::word))
-        }
+        Call::NewestOperations => "looks for the newest operations".to_owned(),
+        Call::NewestOperation(name) => format!("looks for the newest {}", name.word()),
         Call::Snapshots => "lists the snapshots".to_owned(),
         Call::LookAtJob => "looks at the job".to_owned(),
         Call::Restarts => "reads the restarts".to_owned(),

@@ -301,10 +301,12 @@ impl Service {
         self.work.is_some()
     }
 
-    /// The newest operation of this name, or of any.
-    pub(crate) fn newest(&self, name: Option<Name>) -> Option<u8> {
-        let is_named = |operation: &Operation| name.is_none_or(|name| operation.name == name);
-        self.operations.iter().rposition(is_named).map(number)
+    /// The operations of this name, or of any, newest first.
+    pub(crate) fn newest(&self, name: Option<Name>) -> impl Iterator<Item = (u8, Name, Ended)> {
+        let operations = (0..).zip(&self.operations).map(|(id, operation)| (id, operation.name, operation.status));
+        let mut operations: Vec<_> = operations.filter(|(_, it, _)| name.is_none_or(|name| name == *it)).collect();
+        operations.reverse();
+        operations.into_iter()
     }
 
     fn change(&mut self, change: impl FnOnce(&mut Self)) {

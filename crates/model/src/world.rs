@@ -279,10 +279,8 @@ impl World {
                 Some(operation) => Answer::Operation(*operation),
                 None => Answer::None,
             },
-            Call::NewestOperation(name) => Answer::Newest(service.newest(*name).map(|id| {
-                let operation = &service.operations[index(id)];
-                (id, operation.name, operation.status)
-            })),
+            Call::NewestOperations => Answer::Newest(service.newest(None).take(2).collect()),
+            Call::NewestOperation(name) => Answer::Newest(service.newest(Some(*name)).take(1).collect()),
             Call::Snapshots => Answer::Snapshots(service.snapshots.iter().map(|snapshot| snapshot.version).collect()),
             Call::LookAtJob => Answer::Job { is_bad: service.is_job_bad() },
             Call::Restarts => Answer::Restarts { are_many: service.is_job_bad() },
@@ -466,15 +464,14 @@ impl World {
         let is_as_seen = look == Some(service.view());
         let first = service.acts.iter().find(|act| act.by == after.who);
         let was_running = self.handlers.deployment(after.deployment).was_running();
+        // Whatever stopped it meanwhile: verified is only what was seen to run.
         let is_to_run = match (first, outcome) {
             (None, _) => false,
             (Some(_), Outcome::Deployed) if self.handlers.is_to_start(after.who) => true,
-            (Some(first), _) => was_running && !first.is_of_stopped,
+            (Some(_), _) => was_running,
         };
         let is_so = service.is_well() || service.status.is_stopped() && !is_to_run;
-        // Stopped by somebody after it was noted as running and before it was updated: the window of the first act.
-        let is_window = first.is_some_and(|first| was_running && first.is_of_stopped);
-        let is_false = is_as_seen && !is_so && !is_window;
+        let is_false = is_as_seen && !is_so;
         let undoes = [Rung::RollBack, Rung::ForceStop, Rung::PutBack].map(place_of);
         let is_undone = service.acts.iter().any(|act| act.by == after.who && undoes.contains(&act.rung));
         match outcome {
@@ -494,7 +491,14 @@ impl World {
             let execution = self.execution(state, who);
             let has_acted = service.acts.iter().any(|act| act.by == who);
             let is_aborted = matches!(execution.life, Life::Aborted { .. }) || execution.is_redriven;
-            self.handlers.outcome(execution) == Some(Outcome::NeedsAttention) || is_aborted && has_acted
+            // What was cut short, and did not run when it was looked at, is brought back stopped, and told so.
+            let was_running = self.handlers.deployment(execution.deployment).was_running();
+            let is_told = match self.handlers.outcome(execution) {
+                Some(Outcome::NeedsAttention) => true,
+                Some(Outcome::Restored) => !was_running && service.status.is_stopped(),
+                _ => false,
+            };
+            is_told || is_aborted && has_acted
         };
         let is_taken_over = service.acts.iter().any(|act| act.by == PERSON);
         service.is_well() || is_taken_over || self.everyone().any(is_told)
