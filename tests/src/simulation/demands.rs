@@ -104,8 +104,8 @@ impl Aftermath {
         if self.plan.kept().any(is_deleted_by_hand) {
             return None;
         }
-        let pruned = calls(self).filter(|it| it.call.operation == "DeleteApplicationSnapshot" && it.call.done);
-        pruned.into_iter().find_map(|it| {
+        let mut pruned = calls(self).filter(|it| it.call.operation == "DeleteApplicationSnapshot" && it.call.done);
+        pruned.find_map(|it| {
             let ready = self.ready_snapshots(it.call.application.as_deref()?, it.place);
             let name = it.call.request["SnapshotName"].as_str()?;
             let newest = ready.last().is_some_and(|(newest, _)| *newest == name);
@@ -366,12 +366,12 @@ fn refused_for_nobodys_turn(one: &One<'_>) -> Option<String> {
         };
         calls(one.all).any(has_looked)
     };
-    let is_in_the_way = |other: &&Ended| {
+    let is_in_the_way = |other: &Ended| {
         let is_other = other.trace.name != trace.name && other.trace.application == trace.application;
         is_other && other.trace.started_at <= trace.ended_at && other.trace.ended_at >= since && has_had_its_turn(other)
     };
-    let nobody = one.all.ended.iter().find(is_in_the_way).is_none();
-    nobody.then(|| "its turn did not come, and it was nobody's".to_owned())
+    let is_somebodys = one.all.ended.iter().any(is_in_the_way);
+    (!is_somebodys).then(|| "its turn did not come, and it was nobody's".to_owned())
 }
 
 /// A start from a snapshot by name is from the newest of that version.
@@ -385,8 +385,8 @@ fn restored_an_older_snapshot(one: &One<'_>) -> Option<String> {
     if one.is_disturbed_by(is_told_of_the_past) {
         return None;
     }
-    let start = one.done("StartApplication").find(|it| one.snapshot_of(it).is_some())?;
-    let name = one.snapshot_of(&start)?;
+    let start = one.done("StartApplication").find(|it| snapshot_of(it).is_some())?;
+    let name = snapshot_of(&start)?;
     let listed = one.done("ListApplicationSnapshots").take_while(|it| it.place < start.place).last()?;
     let ready = one.all.ready_snapshots(&one.ended.trace.application, listed.place);
     let version = ready.iter().find(|(snapshot, _)| *snapshot == name)?.1;
@@ -394,9 +394,7 @@ fn restored_an_older_snapshot(one: &One<'_>) -> Option<String> {
     (newest != name).then(|| format!("it started from {name}, and {newest} is newer"))
 }
 
-impl<'a> One<'a> {
-    /// The snapshot that a start names.
-    fn snapshot_of(&self, start: &Placed<'a>) -> Option<&'a str> {
-        start.call.request.pointer("/RunConfiguration/ApplicationRestoreConfiguration/SnapshotName")?.as_str()
-    }
+/// The snapshot that a start names.
+fn snapshot_of<'a>(start: &Placed<'a>) -> Option<&'a str> {
+    start.call.request.pointer("/RunConfiguration/ApplicationRestoreConfiguration/SnapshotName")?.as_str()
 }

@@ -16,8 +16,8 @@ const STOP: &str = "StopApplication";
 
 /// All of them.
 pub fn all() -> Vec<Sabotage> {
-    let parts = [fences(), looks(), policies(), ladder(), state(), turns(), told(), things_of_others()];
-    parts.into_iter().flatten().collect()
+    let of_acts = [fences(), whose_it_is(), looks(), policies(), requests(), ladder(), state(), snapshots()];
+    of_acts.into_iter().chain([turns(), executions(), told(), things_of_others()]).flatten().collect()
 }
 
 // ---- what a plan has
@@ -167,9 +167,7 @@ fn fences() -> Vec<Sabotage> {
             "rollback without a fence",
             "the rollback carries whatever version is at hand",
             &["rule 1", "rule 3"],
-            |plan| {
-                brings_bad_code(plan) && (loses(plan, ROLLBACK) || crashes(plan, "roll-back") || somebody_updates(plan))
-            },
+            |plan| loses(plan, ROLLBACK) && (brings_bad_code(plan) || brings(plan, |kind| kind == Kind::SlowLoop)),
             &[Way::Sent(|scene, operation, body| {
                 if operation == ROLLBACK {
                     unfence(scene, body);
@@ -205,12 +203,18 @@ fn fences() -> Vec<Sabotage> {
                 }
             })],
         ),
+    ]
+}
+
+fn whose_it_is() -> Vec<Sabotage> {
+    vec![
         sabotage(
             "somebody else's update is adopted",
             "an update that was refused for a newer version is taken for made",
             &["rule 1", "rule 4"],
             |plan| {
-                somebody_updates(plan) && has(plan, |part| matches!(part, Part::Disturbed(_, Disturbance::Crash(_))))
+                let is_late = has_fault(plan, |fault| matches!(fault.effect, Effect::Delay(_)));
+                somebody_updates(plan) && is_late
             },
             &[Way::Returned(|_, function, event, deployment| {
                 let reason = &deployment["verdict"]["reasons"][0];
@@ -381,6 +385,11 @@ fn policies() -> Vec<Sabotage> {
                 set_policy(function, deployment, "onFailure", "rollBack".into());
             })],
         ),
+    ]
+}
+
+fn requests() -> Vec<Sabotage> {
+    vec![
         sabotage(
             "no deadline",
             "the deadline lies a year ahead",
@@ -567,6 +576,11 @@ fn state() -> Vec<Sabotage> {
                 Way::Sent(|scene, operation, body| start_from(scene, operation, body, "newest")),
             ],
         ),
+    ]
+}
+
+fn snapshots() -> Vec<Sabotage> {
+    vec![
         sabotage(
             "state dropped unasked",
             "state that no operator claims is dropped, whatever the request says",
@@ -696,6 +710,11 @@ fn turns() -> Vec<Sabotage> {
                 }
             })],
         ),
+    ]
+}
+
+fn executions() -> Vec<Sabotage> {
+    vec![
         sabotage(
             "an event starts twice",
             "the name of an execution is another one each time",
