@@ -15,7 +15,7 @@ use serde_json::Value;
 
 use crate::scenario::CrashKind;
 use crate::simulation::judge::Mistake;
-use crate::simulation::plan::{Around, Asked, Disturbance, Part, Quirk};
+use crate::simulation::plan::{Around, Asked, Disturbance, Kind, Part, Quirk};
 use crate::simulation::play::{Aftermath, Ended};
 
 /// The bake of a policy that names none.
@@ -262,8 +262,16 @@ fn acts_although_told_to_hold(one: &One<'_>) -> Option<String> {
 
 const VERIFIED: [Outcome; 3] = [Outcome::Deployed, Outcome::RolledBack, Outcome::Restored];
 
-/// A job that was accepted has run for as long as the policy wants it to be quiet.
+/// A job that was accepted has run for as long as the policy wants it to be quiet, unless it may come to its end.
 fn accepted_before_the_quiet_time(one: &One<'_>) -> Option<String> {
+    let of = one.asked.application;
+    let may_end = |part: &Part| match part {
+        Part::Asked(asked) => asked.application == of && asked.code.as_ref().is_some_and(|it| it.kind == Kind::Batch),
+        _ => false,
+    };
+    if one.is_disturbed_by(may_end) {
+        return None;
+    }
     let look = one.job_looked_at().filter(|_| one.ended_as(&VERIFIED))?;
     let bake = one.policy("bakeSeconds").as_i64().unwrap_or(BAKE_SECONDS);
     let JobLook { seconds, started_at, .. } = look;
