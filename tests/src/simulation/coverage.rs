@@ -30,7 +30,31 @@ const DEFINITIONS: [(&str, &str); 3] = [
 ];
 
 /// What cannot be reached, and why.
-const UNREACHABLE: &[(Group, &str, &str)] = &[];
+const UNREACHABLE: &[(Group, &str, &str)] = &[
+    (Group::Decision, "SystemRollback is due", FOLLOWED),
+    (Group::Decision, "take SystemRollback", FOLLOWED),
+    (Group::Decision, "take Stop", "a stop is asked for by the request, and taken when that is prepared"),
+    (
+        Group::Decision,
+        "end: Refused",
+        "requests are refused before anything is done, and so before anything is decided",
+    ),
+    (Group::Reason, "deployment: anotherDeployment", IN_WORDS),
+    (Group::Reason, "deployment: fromSnapshot", IN_WORDS),
+    (Group::Reason, "deployment: nothingToStop", IN_WORDS),
+    (Group::Reason, "deployment: restartsSeen", IN_WORDS),
+    (Group::Reason, "deployment: takingSnapshot", IN_WORDS),
+    (Group::Reason, "deployment: toBeStarted", IN_WORDS),
+    (Group::Error, "StepFunctions.AWSStepFunctionsException", STEP_FUNCTIONS),
+    (Group::Error, "StepFunctions.SdkClientException", STEP_FUNCTIONS),
+    (Group::Error, "StepFunctions.ExecutionLimitExceededException", STEP_FUNCTIONS),
+    (Group::Error, "UnwritableResult", "all that the handlers return can be written as JSON"),
+];
+const FOLLOWED: &str = "the service's own rollback is followed from the moment on when it is seen: it is not begun";
+const IN_WORDS: &str = "said in words where the deployment goes on: no verdict and no end rests on it";
+const STEP_FUNCTIONS: &str = "a fault of Step Functions' own, which our engine does not have";
+/// What Step Functions calls an execution that a Task has started and that has not succeeded.
+const TASK_FAILED: &str = "States.TaskFailed";
 
 /// What is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -250,6 +274,7 @@ fn all() -> BTreeSet<(Group, String)> {
     all.extend(of(Group::Outcome, RUN, words::<RunOutcome>()));
     all.extend(of(Group::Reason, DEPLOYMENT, codes::<Reason>()));
     all.extend(decisions().into_iter().map(|decision| (Group::Decision, decision)));
+    all.insert((Group::Error, TASK_FAILED.to_owned()));
     all.extend(error_names().into_iter().map(|name| (Group::Error, name.to_owned())));
     all
 }

@@ -37,8 +37,8 @@ use crate::scenario::{Crash, CrashKind, Happening, Planned, Scenario, calls_of, 
 use crate::simulation::coverage::{Coverage, Watcher, faults_of_lambda};
 use crate::simulation::judge::{Actor, Left, Mistake};
 use crate::simulation::play::{Ended, LONGEST, Rest, look};
-use crate::simulation::{situations, story};
 use crate::simulation::table::Table;
+use crate::simulation::{situations, story};
 use crate::world::{FUNCTIONS, Stage, World};
 
 /// How long an operation is throttled: longer than all retries take. The state machine tries a Lambda five times more, after

@@ -112,9 +112,7 @@ fn situations() -> Vec<Situation> {
         Situation { lost: every_function, ..Situation::new("every-answer-lost") },
         Situation::new("throttled").fault("*", Effect::Throttle, Occurrences::Percent(50)),
         Situation::new("refused").asking(json!({ "applications": [] })),
-        Situation::new("selecting-fails")
-            .fault("ListApplications", denied(), Occurrences::Always)
-            .asking(daily()),
+        Situation::new("selecting-fails").fault("ListApplications", denied(), Occurrences::Always).asking(daily()),
         Situation::of("tagged", (0..60).map(tagged).collect()).asking(daily()),
         Situation::new("nobody-is-told").fault("events:PutEvents", denied(), Occurrences::Always),
         Situation {
