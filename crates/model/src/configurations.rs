@@ -63,9 +63,9 @@ pub fn large() -> Vec<Bounds> {
             "system rollback between two",
             &[Change::Update, Change::Update],
             2,
-            &[OperationFails, LostAnswer, Crash, Abort],
+            &[OperationFails, LostAnswer],
         )),
-        often(bounds("alone, three of all", &[OLDER], 3, &Mischief::ALL)),
+        bounds("alone, three", &[OLDER], 3, &[Person, LostAnswer, Crash, StaleApplication, OperationFails]),
         bounds("three uploads", &[OLDER, NEWER, NEWEST], 0, &[]),
         bounds("three by hand", &[Change::Update, RESTART, Change::Update], 0, &[]),
     ]

@@ -420,12 +420,12 @@ impl World {
         (None, is_window)
     }
 
-    /// Whether a stop or a start has failed, or was undone by a person, so that a step that is run again finds the
+    /// Whether a stop or a start has failed, or was undone by somebody else, so that a step that is run again finds the
     /// application as if nothing had been done, and does it once more. A call that carries a version cannot be repeated so.
     fn has_come_to_nothing(service: &Service, act: &Act) -> bool {
         let ended = service.operations[index(act.operation)].status;
         let since = service.acts.iter().skip_while(|it| it.operation <= act.operation);
-        let is_undone = since.into_iter().any(|it| it.by == PERSON);
+        let is_undone = since.into_iter().any(|it| it.by != act.by);
         act.what.condition().is_none() && (matches!(ended, Ended::Failed | Ended::Cancelled) || is_undone)
     }
 
