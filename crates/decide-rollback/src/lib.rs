@@ -1,7 +1,7 @@
 //! Joins all evidence and decides: keep watching, accept, roll back, stop by force, restore, or ask for a person. What it
 //! reads is what the decision needs; the decision itself is `lifecycle`'s.
 
-use handler::{Error, Event};
+use handler::{Error, Event, note_stop_before};
 use lifecycle::decision::{decide, wanted};
 use lifecycle::deployment::Deployment;
 use lifecycle::evidence::Evidence;
@@ -39,5 +39,6 @@ pub async fn decide_rollback(flink: &ManagedFlink, event: Event) -> Result<Deplo
         None
     };
     decide(&mut deployment, &Evidence { application, restarts, alarms, snapshots }, now);
+    note_stop_before(flink, &mut deployment).await?;
     Ok(deployment)
 }

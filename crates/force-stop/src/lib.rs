@@ -1,11 +1,14 @@
 //! Stops the application: by force and without a snapshot as a rung of the ladder, gracefully or by force where the
 //! request asks for a stop. The call carries no version, so the application is read right before it: between that read
-//! and the call lies the one window in which somebody else's change could be stopped.
+//! and the call lies the one window in which somebody else's change could be stopped. Of the stops, only those that are
+//! newer than what was noted when the stop was decided can be this deployment's own.
 
 use handler::{Error, Event, is_left_to_retry};
+use jiff::Timestamp;
 use lifecycle::deployment::{Deployment, Next};
 use lifecycle::request::Stop;
 use lifecycle::status::ApplicationStatus;
+use lifecycle::stopped::was_made_before;
 use managed_flink::ManagedFlink;
 
 /// Stops the application, unless it is stopped or stopping already.
@@ -19,18 +22,27 @@ pub async fn force_stop(flink: &ManagedFlink, event: Event) -> Result<Deployment
             deployment.overtaken(application.version, now);
         }
         Some(application) if application.status.is_stopped() => deployment.begin(None, None, now),
-        Some(application) if is_stopping(&application.status, stop) => {
-            let begun = flink.newest_operation(name, Some(deployment.rung.operation())).await?;
-            deployment.begin(begun.map(|begun| begun.id), None, now);
+        Some(application) => {
+            let newest = flink.newest_operation(name, Some(deployment.rung.operation())).await?;
+            let is_stopping = is_stopping(&application.status, stop);
+            match newest.filter(|newest| is_stopping || was_made_before(&deployment, newest)) {
+                Some(begun) => deployment.begin(Some(begun.id), None, now),
+                None if is_stopping => deployment.begin(None, None, now),
+                None => make(flink, &mut deployment, stop, now).await?,
+            }
         }
-        Some(_) => match flink.stop(name, stop).await {
-            Ok(operation) => deployment.begin(operation, None, now),
-            // Whether it was done shows when this step is run again.
-            Err(error) if is_left_to_retry(&error) => return Err(error.into()),
-            Err(error) => deployment.reject(error.message(), now),
-        },
     }
     Ok(deployment)
+}
+
+async fn make(flink: &ManagedFlink, deployment: &mut Deployment, stop: Stop, now: Timestamp) -> Result<(), Error> {
+    match flink.stop(&deployment.application, stop).await {
+        Ok(operation) => deployment.begin(operation, None, now),
+        // Whether it was done shows when this step is run again.
+        Err(error) if is_left_to_retry(&error) => return Err(error.into()),
+        Err(error) => deployment.reject(error.message(), now),
+    }
+    Ok(())
 }
 
 /// Whether such a stop is under way: a graceful one may never end, and is no reason not to use force.

@@ -104,6 +104,15 @@ pub async fn start(flink: &ManagedFlink, deployment: &Deployment, restore: &Rest
     }
 }
 
+/// Where a stop comes next, notes the newest stop before it: whether it was made shows by that when its step is run again.
+pub async fn note_stop_before(flink: &ManagedFlink, deployment: &mut Deployment) -> Result<(), Error> {
+    if deployment.next == Next::ForceStop {
+        let newest = flink.newest_operation(&deployment.application, Some(deployment.rung.operation())).await?;
+        deployment.stop_before = Some(newest.map(|newest| newest.id).unwrap_or_default());
+    }
+    Ok(())
+}
+
 /// Whether the step fails with this error, for the state machine to try it again or to hold: the service may take the same
 /// call in a moment, or the caller may not make it.
 pub fn is_left_to_retry(error: &Error) -> bool {

@@ -285,6 +285,10 @@ pub struct Deployment {
     /// The snapshot that `StartBack` restores from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub restore_from: Option<String>,
+    /// Id of the newest stop of the application before the one that this deployment is about to make, empty where there was
+    /// none; none until that has been looked up. A newer stop is this deployment's, made when the step ran before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stop_before: Option<String>,
     /// The operation behind the rung; none until it has begun.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub began: Option<Began>,
@@ -353,6 +357,7 @@ impl Deployment {
             rung: Rung::Update,
             taken: Vec::new(),
             restore_from: None,
+            stop_before: None,
             began: None,
             job: None,
             refused_times: 0,

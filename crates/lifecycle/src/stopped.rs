@@ -37,6 +37,13 @@ pub fn telling(deployment: &Deployment, newest: Vec<OperationSummary>) -> Option
     stop.or(Some(first))
 }
 
+/// Whether the newest stop of an application that runs was made by this deployment, when the step ran before: what has
+/// failed by then is not made again. One that was successful is over, whoever made it.
+pub fn was_made_before(deployment: &Deployment, newest: &OperationSummary) -> bool {
+    let is_newer = deployment.stop_before.as_ref().is_some_and(|before| *before != newest.id);
+    is_newer && newest.status != OperationStatus::Successful
+}
+
 /// Takes in the newest operation. A stop that is none of this deployment's takes the place of its verdict; so does a list
 /// that cannot be read, since nothing may be undone on the strength of it.
 pub fn recognize_stop(deployment: &mut Deployment, newest: Observed<Option<OperationSummary>>, now: Timestamp) {
@@ -75,6 +82,29 @@ mod tests {
         deployment.take(rung);
         deployment.fail(Reason::NoJob, Timestamp::UNIX_EPOCH);
         deployment
+    }
+
+    #[test]
+    fn only_a_stop_that_was_not_there_before_can_be_this_deployments() {
+        let newest = |status: &str| OperationSummary {
+            id: "stop-2".into(),
+            name: "StopApplication".into(),
+            status: status.into(),
+            started_at: None,
+        };
+        let table = [
+            (None, "FAILED", false),
+            (Some("stop-2"), "FAILED", false),
+            (Some("stop-1"), "FAILED", true),
+            (Some(""), "FAILED", true),
+            (Some(""), "IN_PROGRESS", true),
+            (Some(""), "SUCCESSFUL", false),
+        ];
+        for (before, status, was_made) in table {
+            let mut deployment = failing("RUNNING", Rung::ForceStop);
+            deployment.stop_before = before.map(str::to_owned);
+            assert_eq!(was_made_before(&deployment, &newest(status)), was_made, "{before:?} {status}");
+        }
     }
 
     #[test]

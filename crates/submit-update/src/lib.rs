@@ -1,7 +1,7 @@
 //! Makes the change: checks the request against the application and notes the baseline, then calls `UpdateApplication`,
 //! and `StartApplication` where the application was stopped and is to run. Before the first call nothing is touched.
 
-use handler::{Error, Made, SubmitEvent, adopt_versioned, is_left_to_retry, start};
+use handler::{Error, Made, SubmitEvent, adopt_versioned, is_left_to_retry, note_stop_before, start};
 use jiff::Timestamp;
 use lifecycle::configuration::is_in_effect;
 use lifecycle::deployment::{Deployment, Rung};
@@ -60,6 +60,7 @@ async fn look_and_prepare(
             Err(error) => refuse_snapshot(&mut deployment, error.message(), now),
         }
     }
+    note_stop_before(flink, &mut deployment).await?;
     Ok(deployment)
 }
 
