@@ -199,6 +199,8 @@ scenarios! {
     somebody_forces_a_stop_before_the_restart,
     stop_answer_lost,
     stop_dies_after,
+    stop_fails_unheard,
+    restart_by_force_of_another_lineage,
     restart_aborted_then_another,
     flink_404,
     flink_503,

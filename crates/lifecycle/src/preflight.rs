@@ -314,6 +314,24 @@ fn refusals(request: &Request, application: &Application, look: &PreflightLook) 
                 "say SKIP_RESTORE_FROM_SNAPSHOT to begin without state, as a first start does",
             ));
         }
+        RestoreType::Latest
+            if request.start
+                && (application.status.is_stopped() || request.stop == Some(Stop::Force))
+                && has_begun_without_state(&look.detail) =>
+        {
+            let of_before = newest_ready(&look.snapshots).filter(|snapshot| snapshot.version < application.version);
+            refusals.extend(of_before.map(|snapshot| {
+                let (version, snapshot, before) = (application.version, &snapshot.name, snapshot.version);
+                Refusal::new(
+                    "restore.type",
+                    format!(
+                        "{name} began without state at version {version}, and its newest READY snapshot, {snapshot}, holds the \
+                         state of version {before}"
+                    ),
+                    "name the snapshot in restore.snapshot to go back to that state, or say SKIP_RESTORE_FROM_SNAPSHOT",
+                )
+            }));
+        }
         RestoreType::Latest | RestoreType::Skip => {}
     }
     if request.stop == Some(Stop::Graceful) && !request.start && is_running && !application.snapshots_enabled {
@@ -332,6 +350,13 @@ fn refusals(request: &Request, application: &Application, look: &PreflightLook) 
         ));
     }
     refusals
+}
+
+/// Whether the job of the version at hand was started without the state of the one before.
+fn has_begun_without_state(detail: &Value) -> bool {
+    let restore = "/ApplicationConfigurationDescription/RunConfigurationDescription\
+                   /ApplicationRestoreConfigurationDescription/ApplicationRestoreType";
+    detail.pointer(restore).and_then(Value::as_str) == Some("SKIP_RESTORE_FROM_SNAPSHOT")
 }
 
 /// Whether a running job is stopped by the service's own means, which take a snapshot if they can, and started again.

@@ -165,6 +165,19 @@ fn disturbed() -> Vec<Scenario> {
             .deploy(change(restart(), Deployed, &["StopApplication (answer lost)", START])),
         Scenario::new("stop-dies-after", "force-stop dies when it has stopped the application: it is stopped once.")
             .deploy(restarted().crashing("force-stop", 1, CrashKind::DiesAfter)),
+        Scenario::new("stop-fails-unheard", "The stop fails before anybody heard that it was begun: it is not made twice.")
+            .of(App { behaviour: JobFault::SnapshotFails.into(), ..App::default() })
+            .deploy(
+                change(json!({ "stop": "graceful" }), NeedsAttention, &[STOP])
+                    .crashing("force-stop", 1, CrashKind::HangsAfter),
+            ),
+        Scenario::new("restart-by-force-of-another-lineage", "The newest snapshot is older than the start without state.")
+            .when(0, Happening::Snapshots(1))
+            .deploy(
+                change(json!({ "restore": { "type": "SKIP_RESTORE_FROM_SNAPSHOT" } }), Deployed, &[UPDATE])
+                    .with("update", json!({ "ApplicationConfigurationUpdate": parallelism(4) })),
+            )
+            .deploy(change(forced_restart(), Refused, &[]).refused_for(&["restore.type"]).at(1_200)),
         Scenario::new("restart-aborted-then-another", "A restart is aborted half-way; another one ends it.")
             .deploy(Planned { abort_after_seconds: Some(20), outcome: None, ..change(restart(), Deployed, &[STOP]) })
             .deploy(change(restart(), Deployed, &[START]).at(30)),

@@ -410,3 +410,28 @@ fn a_checkpoint_that_cannot_come_in_time_is_not_waited_for() {
         assert_eq!(refused_of(fields, &with(interval, is_enabled)), expected, "{fields} {interval:?} {is_enabled}");
     }
 }
+
+/// The latest snapshot is of another lineage where the version at hand began without state, and none was taken since.
+#[test]
+fn a_snapshot_from_before_a_start_without_state_has_to_be_named() {
+    let began = |restore: &str, newest: u64| PreflightLook {
+        detail: json!({ "ApplicationConfigurationDescription": { "RunConfigurationDescription": {
+            "ApplicationRestoreConfigurationDescription": { "ApplicationRestoreType": restore } } } }),
+        snapshots: vec![snapshot("new", "READY", newest, -10)],
+        ..look("RUNNING")
+    };
+    let by_force = json!({ "stop": "force", "start": true });
+    let named = json!({ "stop": "force", "start": true,
+        "restore": { "type": "RESTORE_FROM_CUSTOM_SNAPSHOT", "snapshot": "new" } });
+    let without = "SKIP_RESTORE_FROM_SNAPSHOT";
+    let problem =
+        "orders began without state at version 7, and its newest READY snapshot, new, holds the state of version 6";
+    let refusal = vec![("restore.type".to_owned(), problem.to_owned())];
+    assert_eq!(refused(&by_force, &began(without, 6), 0), refusal);
+    assert_eq!(refused(&by_force, &began(without, 7), 0), []);
+    assert_eq!(refused(&by_force, &began("RESTORE_FROM_LATEST_SNAPSHOT", 6), 0), []);
+    assert_eq!(refused(&named, &began(without, 6), 0), []);
+    assert_eq!(refused(&json!({ "stop": "graceful", "start": true }), &began(without, 6), 0), []);
+    let stopped = PreflightLook { application: Some(application(7, "READY")), ..began(without, 6) };
+    assert_eq!(refused(&json!({ "start": true }), &stopped, 0), refusal);
+}
