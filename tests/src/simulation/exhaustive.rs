@@ -7,7 +7,7 @@
 //! Runs are the same up to the disturbed call as the undisturbed run, which says what calls there are. Runs that are
 //! provably others over again are not made twice, but counted:
 //!
-//! - a Lambda that is run twice is the same run for every call that it makes;
+//! - a Lambda that is run twice, or not at all, is the same run for every call that it makes;
 //! - calls of one operation that come at the same moment are throttled together;
 //! - of a call that changes nothing it does not matter whether it was done: answered by an error it is the same as failed
 //!   by that error, and broken off it is the same as not reached.
@@ -44,6 +44,8 @@ use crate::world::{FUNCTIONS, Stage, World};
 /// How long an operation is throttled: longer than all retries take. The state machine tries a Lambda five times more, after
 /// 50 s at most; the SDK tries a call twice more each time, after 3 s at most.
 const THROTTLED: SignedDuration = SignedDuration::from_secs(120);
+/// How often the state machine tries a Lambda.
+const TRIES: u32 = 6;
 /// The worlds' seed.
 const SEED: u64 = 1;
 
@@ -64,13 +66,15 @@ pub enum Variant {
     Twice,
     /// The Lambda that makes it dies at it, and is run again.
     Dies,
+    /// The Lambda that would make it cannot be run, until all retries are used up.
+    Gone,
     /// The execution is aborted at it, and another with the same request is started; the Lambda runs on.
     Aborted,
 }
 
 impl Variant {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Fails,
         Self::Unreachable,
         Self::Lost,
@@ -78,6 +82,7 @@ impl Variant {
         Self::Throttled,
         Self::Twice,
         Self::Dies,
+        Self::Gone,
         Self::Aborted,
     ];
 
@@ -91,6 +96,7 @@ impl Variant {
             Self::Throttled => "throttled",
             Self::Twice => "twice",
             Self::Dies => "dies",
+            Self::Gone => "gone",
             Self::Aborted => "aborted",
         }
     }
@@ -105,6 +111,7 @@ impl Variant {
             Self::Throttled => "throttled until the retries are used up",
             Self::Twice => "its Lambda is run twice at once",
             Self::Dies => "its Lambda dies at it, and is run again",
+            Self::Gone => "its Lambda cannot be run until the retries are used up",
             Self::Aborted => "execution aborted at it, another started",
         }
     }
@@ -505,7 +512,7 @@ fn wanted<'a>(
                 && match variant {
                     Variant::Lost | Variant::Unreachable => !call.changes,
                     Variant::Throttled => !throttled.insert((call.deployment, call.at, call.operation.as_str())),
-                    Variant::Twice => call.of_invocation > 1,
+                    Variant::Twice | Variant::Gone => call.of_invocation > 1,
                     Variant::Fails | Variant::Reset | Variant::Dies | Variant::Aborted => false,
                 };
             if is_same {
@@ -581,13 +588,14 @@ fn not_disturbed(run: Disturbed<'_>, played: &Played) -> Option<Mistake> {
         let is_struck = match variant {
             Variant::Fails | Variant::Unreachable | Variant::Throttled => !made.done,
             Variant::Lost | Variant::Reset => made.status == 500 || made.status == 0,
-            Variant::Twice | Variant::Dies | Variant::Aborted => true,
+            Variant::Twice | Variant::Dies | Variant::Gone | Variant::Aborted => true,
         };
         // One that is run twice makes its calls between each other.
         (variant == Variant::Twice || pattern_of(made) == call.operation) && is_struck
     });
     let what = || format!("call {} of {execution} is {made:?}", call.of_deployment);
-    (!is_it).then(|| mistake("the run is the same up to the call", what()))
+    // Without its Lambda the deployment may end before it has made so many calls.
+    (!is_it && variant != Variant::Gone).then(|| mistake("the run is the same up to the call", what()))
 }
 
 /// All that is not as it has to be.
@@ -666,11 +674,9 @@ async fn play_here(scenario: &Scenario, disturbed: Option<Disturbed<'_>>) -> Res
     let mut running = JoinSet::new();
     for (index, planned) in scenario.deployments.iter().enumerate() {
         let disturbed = disturbed.filter(|it| it.call.deployment == index);
-        let planned = match disturbed.and_then(Disturbed::crash) {
-            // Where the scenario has a crash of its own there, this one takes its place.
-            Some(crash) => Planned { crashes: [vec![crash], planned.crashes.clone()].concat(), ..planned.clone() },
-            None => planned.clone(),
-        };
+        // Where the scenario has a crash of its own there, these take its place.
+        let crashes = disturbed.map(Disturbed::crashes).unwrap_or_default();
+        let planned = Planned { crashes: [crashes, planned.crashes.clone()].concat(), ..planned.clone() };
         let is_aborted = disturbed.filter(|it| it.variant == Variant::Aborted);
         let aborted_at = is_aborted.map(|it| it.call.of_deployment);
         let deployment = Deployment { number: index + 2, name: name_of(scenario, index), planned, aborted_at };
@@ -741,7 +747,7 @@ impl Disturbed<'_> {
             Variant::Lost => Effect::LostResponse(Loss::ServerError),
             Variant::Reset => Effect::LostResponse(Loss::ConnectionReset),
             Variant::Throttled => Effect::Throttle,
-            Variant::Twice | Variant::Dies | Variant::Aborted => return None,
+            Variant::Twice | Variant::Dies | Variant::Gone | Variant::Aborted => return None,
         };
         let (operation, occurrences) = match variant {
             Variant::Throttled => {
@@ -752,10 +758,15 @@ impl Disturbed<'_> {
         Some(Fault::new(operation, effect).by(name_of(&score.scenario, call.deployment)).on(occurrences))
     }
 
-    /// The call of the Lambda that is run twice, where it is that.
-    fn crash(self) -> Option<Crash> {
+    /// The calls of the Lambda that are made twice or not at all, where it is that.
+    fn crashes(self) -> Vec<Crash> {
         let Call { function, invocation, .. } = *self.call;
-        (self.variant == Variant::Twice).then_some(Crash { function, call: invocation, how: CrashKind::RunsTwice })
+        let (how, times) = match self.variant {
+            Variant::Twice => (CrashKind::RunsTwice, 1),
+            Variant::Gone => (CrashKind::DiesBefore, TRIES),
+            _ => return Vec::new(),
+        };
+        (invocation..invocation + times).map(|call| Crash { function, call, how }).collect()
     }
 
     /// How the Lambda dies, where it is that: by one name after the other that the definition retries.
