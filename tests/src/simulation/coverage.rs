@@ -376,15 +376,15 @@ pub struct Watcher(Mutex<Watching>);
 struct Watching {
     coverage: Coverage,
     /// The state that was left last, by the place where that was.
-    left: BTreeMap<String, Left>,
+    left: BTreeMap<String, Leaving>,
 }
 
 /// A state on its way out.
 #[derive(Debug, Default)]
-struct Left {
+struct Leaving {
     state: String,
     is_caught: bool,
-    is_left: bool,
+    is_over: bool,
     /// The input of a Choice.
     input: Value,
 }
@@ -429,7 +429,7 @@ impl Watching {
                 self.enter(machine, &place, state);
                 let is_choice = STATES.get(machine).and_then(|states| states.get(state)).is_some_and(|it| it.is_choice);
                 let input = if is_choice { input.clone() } else { Value::Null };
-                self.left.insert(place, Left { state: state.to_owned(), input, ..Left::default() });
+                self.left.insert(place, Leaving { state: state.to_owned(), input, ..Leaving::default() });
             }
             EventKind::Caught { .. } => {
                 if let Some(left) = self.left.get_mut(&place) {
@@ -438,7 +438,7 @@ impl Watching {
             }
             EventKind::StateExited { state, .. } => {
                 if let Some(left) = self.left.get_mut(&place) {
-                    left.is_left = true;
+                    left.is_over = true;
                 }
                 let ways = STATES.get(machine).and_then(|states| states.get(state)).map(|state| &state.ways);
                 let end = ways.into_iter().flatten().find(|way| way.by == "End");
@@ -464,7 +464,7 @@ impl Watching {
     /// A state is entered: from the one that was left last.
     fn enter(&mut self, machine: &str, place: &str, state: &str) {
         self.coverage.count(Group::State, &named(machine, state), 1);
-        let Some(left) = self.left.remove(place).filter(|left| left.is_left) else { return };
+        let Some(left) = self.left.remove(place).filter(|left| left.is_over) else { return };
         let ways = STATES.get(machine).and_then(|states| states.get(&left.state)).map(|state| &state.ways);
         let ways: Vec<&Way> = ways.into_iter().flatten().filter(|way| way.to == state).collect();
         let is_taken = |way: &&&Way| match way.by.as_str() {

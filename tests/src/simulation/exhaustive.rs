@@ -351,10 +351,10 @@ pub fn run(options: &Options, progress: &(dyn Fn(u64, u64) + Sync)) -> Result<Ex
     }
     scenarios.retain(|scenario| options.scenarios.is_empty() || options.scenarios.iter().any(|it| it == scenario.name));
     let mut summary = ExhaustiveSummary::default();
-    let scored = in_parallel(options.threads, &scenarios, &|scenario| scored(scenario), &|_| {});
+    let undisturbed = in_parallel(options.threads, &scenarios, &|scenario| scored(scenario), &|_| {});
     let mut scores = Vec::new();
-    for scored in scored {
-        let (score, coverage, violation) = scored?;
+    for played in undisturbed {
+        let (score, coverage, violation) = played?;
         summary.coverage.add(&coverage);
         summary.calls.insert(score.scenario.name, score.calls.len());
         for call in &score.calls {
@@ -370,7 +370,7 @@ pub fn run(options: &Options, progress: &(dyn Fn(u64, u64) + Sync)) -> Result<Ex
     if options.scenarios.is_empty() {
         let (coverage, mistakes) = situations::play_all()?;
         summary.coverage.add(&coverage);
-        summary.situations = mistakes.iter().map(|(situation, mistake)| format!("{situation}: {mistake}")).collect();
+        summary.situations = mistakes;
     }
     let of = u64::try_from(runs.len()).unwrap_or(u64::MAX);
     let made = in_parallel(options.threads, &runs, &|run| judged(*run), &|made| {
