@@ -6,33 +6,41 @@
 use handler::{Error, Event, is_left_to_retry};
 use jiff::Timestamp;
 use lifecycle::deployment::{Deployment, Next};
+use lifecycle::evidence::OperationSummary;
 use lifecycle::request::Stop;
 use lifecycle::status::ApplicationStatus;
 use lifecycle::stopped::was_made_before;
-use managed_flink::ManagedFlink;
+use managed_flink::{ErrorKind, ManagedFlink};
 
 /// Stops the application, unless it is stopped or stopping already.
 pub async fn force_stop(flink: &ManagedFlink, event: Event) -> Result<Deployment, Error> {
     let Event { now, mut deployment } = event;
-    let name = &deployment.application;
     let stop = deployment.way_to_stop();
-    match flink.application(name).await? {
+    let newest = newest_stop(flink, &deployment).await?;
+    // Nothing may come between this look and the stop.
+    match flink.application(&deployment.application).await? {
         None => deployment.go_on(Next::Decide, 0),
         Some(application) if application.version != deployment.version => {
             deployment.overtaken(application.version, now);
         }
         Some(application) if application.status.is_stopped() => deployment.begin(None, None, now),
-        Some(application) => {
-            let newest = flink.newest_operation(name, Some(deployment.rung.operation())).await?;
-            let is_stopping = is_stopping(&application.status, stop);
-            match newest.filter(|newest| is_stopping || was_made_before(&deployment, newest)) {
-                Some(begun) => deployment.begin(Some(begun.id), None, now),
-                None if is_stopping => deployment.begin(None, None, now),
-                None => make(flink, &mut deployment, stop, now).await?,
-            }
+        Some(application) if is_stopping(&application.status, stop) => {
+            deployment.begin(newest.map(|newest| newest.id), None, now);
         }
+        Some(_) => match newest.filter(|newest| was_made_before(&deployment, newest)) {
+            Some(made) => deployment.begin(Some(made.id), None, now),
+            None => make(flink, &mut deployment, stop, now).await?,
+        },
     }
     Ok(deployment)
+}
+
+async fn newest_stop(flink: &ManagedFlink, deployment: &Deployment) -> Result<Option<OperationSummary>, Error> {
+    match flink.newest_operation(&deployment.application, Some(deployment.rung.operation())).await {
+        // The look at the application tells that it is gone.
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        newest => Ok(newest?),
+    }
 }
 
 async fn make(flink: &ManagedFlink, deployment: &mut Deployment, stop: Stop, now: Timestamp) -> Result<(), Error> {
