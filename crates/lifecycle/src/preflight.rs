@@ -285,55 +285,7 @@ fn refusals(request: &Request, application: &Application, look: &PreflightLook) 
             format!("give {} or a later runtime", application.runtime),
         ));
     }
-    match request.restore.restore_type {
-        RestoreType::Custom => {
-            let wanted = request.restore.snapshot.as_deref().unwrap_or_default();
-            let status =
-                look.snapshots.iter().find(|snapshot| snapshot.name == wanted).map(|snapshot| &snapshot.status);
-            let problem = match status {
-                Some(SnapshotStatus::Ready) => None,
-                Some(status) => Some(format!("the snapshot {wanted} is {status}, not READY")),
-                None => Some(format!("{name} has no snapshot {wanted}")),
-            };
-            let cure = "name a READY snapshot (aws kinesisanalyticsv2 list-application-snapshots shows them)";
-            refusals.extend(problem.map(|problem| Refusal::new("restore.snapshot", problem, cure)));
-        }
-        RestoreType::Latest if is_running && would_restart(request) && !application.snapshots_enabled => refusals.push(Refusal::new(
-            "restore.type",
-            format!("{name} has snapshots disabled: its job would be restarted without state"),
-            "say SKIP_RESTORE_FROM_SNAPSHOT to begin without state; the same update can enable snapshots for the next",
-        )),
-        RestoreType::Latest
-            if request.start
-                && (application.status.is_stopped() || request.stop == Some(Stop::Force))
-                && newest_ready(&look.snapshots).is_none() =>
-        {
-            refusals.push(Refusal::new(
-                "restore.type",
-                format!("{name} has no READY snapshot to start from"),
-                "say SKIP_RESTORE_FROM_SNAPSHOT to begin without state, as a first start does",
-            ));
-        }
-        RestoreType::Latest
-            if request.start
-                && (application.status.is_stopped() || request.stop == Some(Stop::Force))
-                && has_begun_without_state(&look.detail) =>
-        {
-            let of_before = newest_ready(&look.snapshots).filter(|snapshot| snapshot.version < application.version);
-            refusals.extend(of_before.map(|snapshot| {
-                let (version, snapshot, before) = (application.version, &snapshot.name, snapshot.version);
-                Refusal::new(
-                    "restore.type",
-                    format!(
-                        "{name} began without state at version {version}, and its newest READY snapshot, {snapshot}, holds the \
-                         state of version {before}"
-                    ),
-                    "name the snapshot in restore.snapshot to go back to that state, or say SKIP_RESTORE_FROM_SNAPSHOT",
-                )
-            }));
-        }
-        RestoreType::Latest | RestoreType::Skip => {}
-    }
+    refusals.extend(restore_refusal(request, application, look));
     if request.stop == Some(Stop::Graceful) && !request.start && is_running && !application.snapshots_enabled {
         refusals.push(Refusal::new(
             "stop",
@@ -350,6 +302,55 @@ fn refusals(request: &Request, application: &Application, look: &PreflightLook) 
         ));
     }
     refusals
+}
+
+/// Refuses to begin with a state that is not there, or is not this application's any more.
+fn restore_refusal(request: &Request, application: &Application, look: &PreflightLook) -> Option<Refusal> {
+    let name = &request.application;
+    let is_running = application.status == ApplicationStatus::Running;
+    let starts_from_a_snapshot =
+        request.start && (application.status.is_stopped() || request.stop == Some(Stop::Force));
+    match request.restore.restore_type {
+        RestoreType::Custom => {
+            let wanted = request.restore.snapshot.as_deref().unwrap_or_default();
+            let status =
+                look.snapshots.iter().find(|snapshot| snapshot.name == wanted).map(|snapshot| &snapshot.status);
+            let problem = match status {
+                Some(SnapshotStatus::Ready) => None,
+                Some(status) => Some(format!("the snapshot {wanted} is {status}, not READY")),
+                None => Some(format!("{name} has no snapshot {wanted}")),
+            };
+            let cure = "name a READY snapshot (aws kinesisanalyticsv2 list-application-snapshots shows them)";
+            problem.map(|problem| Refusal::new("restore.snapshot", problem, cure))
+        }
+        RestoreType::Latest if is_running && would_restart(request) && !application.snapshots_enabled => {
+            Some(Refusal::new(
+                "restore.type",
+                format!("{name} has snapshots disabled: its job would be restarted without state"),
+                "say SKIP_RESTORE_FROM_SNAPSHOT to begin without state; the same update can enable snapshots for the next",
+            ))
+        }
+        RestoreType::Latest if starts_from_a_snapshot => match newest_ready(&look.snapshots) {
+            None => Some(Refusal::new(
+                "restore.type",
+                format!("{name} has no READY snapshot to start from"),
+                "say SKIP_RESTORE_FROM_SNAPSHOT to begin without state, as a first start does",
+            )),
+            Some(snapshot) if has_begun_without_state(&look.detail) && snapshot.version < application.version => {
+                let (version, snapshot, before) = (application.version, &snapshot.name, snapshot.version);
+                Some(Refusal::new(
+                    "restore.type",
+                    format!(
+                        "{name} began without state at version {version}, and its newest READY snapshot, {snapshot}, holds \
+                         the state of version {before}"
+                    ),
+                    "name the snapshot in restore.snapshot to go back to that state, or say SKIP_RESTORE_FROM_SNAPSHOT",
+                ))
+            }
+            Some(_) => None,
+        },
+        RestoreType::Latest | RestoreType::Skip => None,
+    }
 }
 
 /// Whether the job of the version at hand was started without the state of the one before.
