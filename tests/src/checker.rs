@@ -657,7 +657,9 @@ fn verified_outcome_was_looked_at(case: &Case<'_>) -> Vec<String> {
 
 fn lack_of_evidence(case: &Case<'_>, outcome: Outcome) -> Option<String> {
     let Some(change) = case.last_change() else { return Some("nothing was done".to_owned()) };
-    let Some(look) = case.looks().filter(|look| look.index > change).last() else {
+    // A Lambda that was given up may look on when the execution is over.
+    let in_time = |look: &Placed<'_>| look.index > change && look.at <= case.execution.ended_at;
+    let Some(look) = case.looks().filter(in_time).last() else {
         return Some("the application was not looked at after the last act".to_owned());
     };
     let fence = case.fence_before(look.index);

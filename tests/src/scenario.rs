@@ -104,6 +104,22 @@ pub enum CrashKind {
     },
 }
 
+impl CrashKind {
+    /// What happens, in words.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::DiesBefore => "dies before it does anything",
+            Self::DiesAfter => "dies when all is done",
+            Self::HangsBefore => "hangs before it does anything",
+            Self::HangsAfter => "hangs when all is done",
+            Self::DiesDuring { .. } => "dies between two calls",
+            Self::HangsDuring { .. } => "hangs between two calls",
+            Self::RunsTwice => "runs twice at once",
+            Self::RunsLate { .. } => "runs late, after its answer was given up",
+        }
+    }
+}
+
 /// A deployment to run, and what must come of it.
 #[derive(Debug, Clone, Default)]
 pub struct Planned {

@@ -25,8 +25,8 @@ use turns::TurnTable;
 
 use crate::checker::ExecutionTrace;
 use crate::scenario::{Crash, CrashKind, Happening, Planned};
-use crate::wire::{Wire, WorldHttp};
 use crate::secrets::{SECRET_ACCESS_KEY, SESSION_TOKEN};
+use crate::wire::{Wire, WorldHttp};
 
 /// The shipped definition.
 const DEPLOY: &str = include_str!("../../statemachine/deploy.asl.json");
@@ -138,7 +138,7 @@ pub trait Stage: Send + Sync {
 }
 
 /// The handlers in this process, and nobody watching.
-struct InProcess;
+pub struct InProcess;
 
 impl Stage for InProcess {
     fn functions(&self, world: &World, execution: &str) -> Arc<dyn TaskHandler> {
@@ -157,6 +157,7 @@ pub struct World {
     machine: StateMachine,
     seed: u64,
     breakers: Mutex<BTreeMap<String, Breaker>>,
+    crashed: Arc<Mutex<BTreeMap<&'static str, u64>>>,
 }
 
 /// Noon of a working day, when worlds begin.
@@ -196,7 +197,15 @@ impl World {
     pub fn on(stage: Arc<dyn Stage>, emulator: Emulator, seed: u64) -> Self {
         emulator.dynamodb().create_table(TURNS, "application");
         emulator.executions().add_state_machine(MACHINE);
-        Self { clock: emulator.clock().clone(), emulator, stage, machine: deploy_machine(), seed, breakers: Mutex::default() }
+        Self {
+            clock: emulator.clock().clone(),
+            emulator,
+            stage,
+            machine: deploy_machine(),
+            seed,
+            breakers: Mutex::default(),
+            crashed: Arc::default(),
+        }
     }
 
     /// Puts code into the bucket and returns its object version.
@@ -275,7 +284,8 @@ impl World {
 
     /// What an application's code does, by its configuration; none where the code is gone.
     pub async fn behaviour_of(&self, application: &str) -> Option<Behaviour> {
-        let shown = self.call(OPERATOR, "DescribeApplication", &json!({ "ApplicationName": application })).await.ok()?;
+        let shown =
+            self.call(OPERATOR, "DescribeApplication", &json!({ "ApplicationName": application })).await.ok()?;
         let code = "/ApplicationDetail/ApplicationConfigurationDescription/ApplicationCodeConfigurationDescription/\
                     CodeContentDescription/S3ApplicationCodeLocationDescription";
         let location = shown.pointer(code)?;
@@ -357,6 +367,11 @@ impl World {
             self.clock.sleep(Duration::from_mins(10)).await;
         }
         Ok(())
+    }
+
+    /// How often calls of Lambdas did not come to their end, or not once, in words.
+    pub fn crashed(&self) -> BTreeMap<&'static str, u64> {
+        self.crashed.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// What may cut this caller off in the middle of its calls.
@@ -451,7 +466,14 @@ impl World {
         let functions = self.stage.functions(self, &principal);
         let clock = self.clock_of_step_functions(planned);
         let breaker = self.breaker(&principal);
-        let functions = Crashing::new(functions, planned.crashes.clone(), self.clock.clone(), breaker);
+        let functions = Crashing {
+            functions,
+            crashes: planned.crashes.clone(),
+            called: Mutex::default(),
+            crashed: Arc::clone(&self.crashed),
+            clock: self.clock.clone(),
+            breaker,
+        };
         let engine = Engine::new(clock, Arc::new(functions), observer, self.seed);
         let started_at = self.clock.now();
         let published_before = self.emulator.sinks().published().len();
@@ -516,22 +538,21 @@ struct Crashing {
     functions: Arc<dyn TaskHandler>,
     crashes: Vec<Crash>,
     called: Mutex<BTreeMap<String, u32>>,
+    crashed: Arc<Mutex<BTreeMap<&'static str, u64>>>,
     clock: Clock,
     breaker: Breaker,
 }
 
 impl Crashing {
-    fn new(functions: Arc<dyn TaskHandler>, crashes: Vec<Crash>, clock: Clock, breaker: Breaker) -> Self {
-        Self { functions, crashes, called: Mutex::default(), clock, breaker }
-    }
-
     /// What is to become of this call.
     fn fate(&self, function_name: &str) -> Option<CrashKind> {
         let mut called = self.called.lock().unwrap_or_else(PoisonError::into_inner);
         let call = called.entry(function_name.to_owned()).or_default();
         *call += 1;
         let crash = self.crashes.iter().find(|crash| crash.function == function_name && crash.call == *call);
-        crash.map(|crash| crash.how)
+        let how = crash?.how;
+        *self.crashed.lock().unwrap_or_else(PoisonError::into_inner).entry(how.name()).or_default() += 1;
+        Some(how)
     }
 
     /// Runs it until so many calls of services were done. It may have come to its end before.

@@ -286,7 +286,7 @@ impl Emulator {
         async move {
             if answered.wait_for(|highest| *highest >= number).await.is_err() {
                 // The emulator is gone, and nobody calls it any more.
-                std::future::pending().await
+                std::future::pending::<()>().await;
             }
         }
     }

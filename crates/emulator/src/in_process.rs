@@ -51,7 +51,7 @@ impl Breaker {
         let one_less = |left: u32| left.checked_sub(1);
         if self.0.calls_left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less) == Ok(1) {
             self.0.broken.notify_one();
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 }

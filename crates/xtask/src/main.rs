@@ -80,6 +80,16 @@ enum Task {
         #[arg(value_enum, value_name = "STEP")]
         steps: Vec<Step>,
     },
+    /// Play whole deployments with faults drawn by a seed, a call at a time and with broken handlers, and hold them to the
+    /// safety rules
+    ///
+    /// Builds the simulation, then runs it with the arguments as given: `cargo xtask simulate --help` lists them.
+    #[command(disable_help_flag = true)]
+    Simulate {
+        /// What the simulation is to be told: --seeds N, --from S
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGUMENT")]
+        arguments: Vec<OsString>,
+    },
     /// Change the decisions in one place at a time, and fail where no test of theirs notices
     ///
     /// Runs cargo-mutants over the crate `lifecycle` (an hour on two cores). Prints how many changes were caught; those
@@ -113,6 +123,7 @@ fn main() -> ExitCode {
         Task::E2e { arguments } => programs::run_suite(&workspace, &arguments),
         Task::Test { filters, arguments } => test::run(&workspace, &filters, &arguments),
         Task::Check { steps } => check::run(&workspace, &steps),
+        Task::Simulate { arguments } => programs::run_simulation(&workspace, &arguments),
         Task::Mutants { arguments } => mutants::run(&workspace, &arguments),
         Task::Fuzz(arguments) => fuzz::run(&workspace, &arguments),
         Task::Permissions => programs::run_permissions(&workspace),
@@ -147,6 +158,16 @@ mod tests {
     fn the_suites_arguments_are_the_suites() {
         for given in [&["--flink", "1.20", "--flink", "2.3"][..], &["--only", "crash-in-open"], &["--help"], &[]] {
             let Task::E2e { arguments } = parse(&[&["e2e"], given].concat()).unwrap() else { panic!("not the suite") };
+            assert_eq!(arguments, given);
+        }
+    }
+
+    #[test]
+    fn the_simulations_arguments_are_the_simulations() {
+        for given in [&["--seeds", "1", "--from", "7", "--without", "1,2"][..], &["--help"], &[]] {
+            let Task::Simulate { arguments } = parse(&[&["simulate"], given].concat()).unwrap() else {
+                panic!("not a simulation")
+            };
             assert_eq!(arguments, given);
         }
     }

@@ -1,4 +1,4 @@
-//! `cargo xtask demo`, `e2e` and `permissions`: builds the program of that name, with the Lambdas where it runs them, and
+//! `cargo xtask demo`, `e2e`, `permissions` and `simulate`: builds the program of that name, with the Lambdas where it runs them, and
 //! becomes it.
 
 use std::error::Error;
@@ -41,6 +41,8 @@ pub(crate) const E2E: &str = "e2e";
 const E2E_AWS: &str = "e2e-aws";
 /// Compares the template's roles with what is called. Has the handlers in itself.
 const PERMISSIONS: &str = "permissions";
+/// Plays whole deployments in virtual time. Has the handlers in itself, and is built to be quick.
+const SIMULATE: &str = "simulate";
 /// The argument that asks for the suite on that engine.
 const AWS: &str = "--aws";
 
@@ -68,6 +70,12 @@ fn suite_of(arguments: &[OsString]) -> (&'static str, Vec<OsString>) {
 pub(crate) fn run_permissions(workspace: &Workspace) -> Result<(), Box<dyn Error>> {
     report::progress(PERMISSIONS, "building it, then playing all scenarios (a minute)");
     become_program(workspace, PERMISSIONS, &["--bin", PERMISSIONS], &[])
+}
+
+/// Plays whole deployments, with the arguments as given.
+pub(crate) fn run_simulation(workspace: &Workspace, arguments: &[OsString]) -> Result<(), Box<dyn Error>> {
+    report::progress(SIMULATE, "building it to be quick (minutes the first time, seconds later)");
+    become_program(workspace, SIMULATE, &["--profile", "simulation", "--bin", SIMULATE], arguments)
 }
 
 /// Builds the program and the Lambdas, and becomes the program.

@@ -78,6 +78,7 @@ impl Aftermath {
         mistakes.extend(self.alarmed_for_no_reason());
         mistakes.extend(self.snapshots_without_a_summary());
         mistakes.extend(self.rest.iter().filter_map(|rest| self.left_in_a_bad_state(rest)));
+        mistakes.extend(self.lacking());
         mistakes
     }
 
@@ -333,13 +334,19 @@ impl Left<'_> {
         };
         let was_stopped_by_a_person =
             all_acts().any(|act| act.call.operation == "StopApplication" && act.is_by(OPERATOR));
-        let was_to_stop =
-            self.actors.iter().any(may_leave_it_stopped) || was_stopped_by_a_person || self.may_fail_later;
+        let has_finished = self.record.iter().any(|entry| {
+            matches!(&entry.event, Event::JobEnded { application, how, .. } if application == self.rest.application && how == "finished")
+        });
+        let was_to_stop = self.actors.iter().any(may_leave_it_stopped)
+            || was_stopped_by_a_person
+            || has_finished
+            || self.may_fail_later;
         if status.as_deref() == Some("READY") && self.was_running && !was_to_stop {
             return bad(format!("{application} was stopped, for which nobody asked, after {name}"));
         }
         None
     }
+
     /// Who has said, after this act of another, that the application is well.
     fn whoever_vouches_for(&self, act: Act<'_>) -> Option<&Actor<'_>> {
         let acted_at = self.record.get(act.place)?.at;

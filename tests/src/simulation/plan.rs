@@ -345,7 +345,7 @@ impl Asked {
             asked.input["policy"] = policy(chance);
         }
         if chance.u8(..8) == 0 && !asked.is_upload && asked.input.get("restore").is_none() {
-            asked.input["allowNonRestoredState"] = true.into();
+            asked.input["restore"] = json!({ "allowNonRestoredState": true });
         }
         asked
     }
@@ -500,6 +500,22 @@ impl Around {
             21 => Self::CodeDeleted,
             22 => Self::SnapshotsDeleted,
             _ => Self::Deleted,
+        }
+    }
+}
+
+impl Around {
+    /// What happens, in words.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Person(operation, _) => operation,
+            Self::Maintenance(_) => "maintenance",
+            Self::Autoscale(_) => "autoscaling",
+            Self::LoseTaskManager => "a TaskManager lost",
+            Self::CodeOverwritten => "code overwritten",
+            Self::CodeDeleted => "code deleted",
+            Self::SnapshotsDeleted => "snapshots deleted",
+            Self::Deleted => "application deleted",
         }
     }
 }

@@ -25,7 +25,7 @@ use crate::upload_scenarios::{Function, START_DEPLOYMENT, object_created};
 use crate::world::{App, BUCKET, MACHINE, OPERATOR, Stage, TURNS, World};
 
 /// Nothing that was asked for goes on longer: a turn's time-out, a deadline and its slack, and a redrive of both.
-const LONGEST: Duration = Duration::from_hours(48);
+pub(crate) const LONGEST: Duration = Duration::from_hours(48);
 /// How long an application may take to come to rest when everybody has ended.
 const REST_SECONDS: u64 = 3_600;
 
@@ -75,6 +75,8 @@ pub struct Aftermath {
     pub snapshots: Vec<Option<RunSummary>>,
     /// The applications at the end.
     pub rest: Vec<Rest>,
+    /// What was injected, and how often.
+    pub injected: BTreeMap<String, u64>,
     /// Somebody waits for ever.
     pub is_endless: bool,
 }
@@ -119,7 +121,36 @@ async fn play(plan: Plan, stage: Arc<dyn Stage>) -> Result<Aftermath, String> {
     let mut ended: Vec<Ended> = taken(&ended).into_values().collect::<Result<_, _>>()?;
     ended.sort_by_key(|ended| started.iter().position(|name| *name == ended.trace.name));
     let snapshots = taken(&snapshots).into_values().collect();
-    Ok(Aftermath { plan, ended, record, published, snapshots, rest, is_endless })
+    let injected = injected(&world, &plan, &ended);
+    Ok(Aftermath { plan, ended, record, published, snapshots, rest, injected, is_endless })
+}
+
+/// What was injected into a world, and how often.
+fn injected(world: &World, plan: &Plan, ended: &[Ended]) -> BTreeMap<String, u64> {
+    let struck = world.emulator.struck().into_iter().map(|(what, times)| (format!("call or operation: {what}"), times));
+    let crashed = world.crashed().into_iter().map(|(what, times)| (format!("Lambda: {what}"), times));
+    let mut injected: BTreeMap<String, u64> = struck.chain(crashed).collect();
+    let mut count = |what: String| *injected.entry(what).or_default() += 1;
+    for ended in ended {
+        if ended.trace.was_aborted {
+            count("execution: aborted".to_owned());
+        }
+        if ended.trace.pause.is_some() {
+            count("execution: redriven".to_owned());
+        }
+    }
+    for (_, part) in plan.kept() {
+        match part {
+            Part::Asked(Asked { code: Some(code), .. }) => count(format!("code: {:?}", code.kind)),
+            Part::Around(_, _, around) => count(format!("around: {}", around.name())),
+            Part::Disturbed(_, Disturbance::ClockAhead(_)) => count("clock: skewed".to_owned()),
+            Part::Disturbed(_, Disturbance::LateEvent(_)) => count("event: late".to_owned()),
+            Part::Disturbed(_, Disturbance::SecondEvent(_)) => count("event: delivered twice".to_owned()),
+            Part::Snapshots(_) => count("around: snapshots taken and pruned".to_owned()),
+            Part::Asked(_) | Part::Disturbed(..) | Part::Fault(_) | Part::Quirk(..) => {}
+        }
+    }
+    injected
 }
 
 fn taken<T: Default>(kept: &Mutex<T>) -> T {
@@ -179,8 +210,8 @@ async fn let_happen(world: &Arc<World>, plan: &Plan, ended: &Endings, snapshots:
         }
     }
     tasks.join_all().await;
-    let started = || world.emulator.executions().executions().len();
-    while ended.lock().unwrap_or_else(PoisonError::into_inner).len() < started() {
+    let all = || world.emulator.executions().executions().len();
+    while ended.lock().unwrap_or_else(PoisonError::into_inner).len() < all() {
         world.clock.sleep(Duration::from_secs(30)).await;
     }
 }
@@ -221,7 +252,8 @@ async fn ask(world: Arc<World>, starter: Arc<Function>, asked: Asked, disturbanc
     let event = object_created(now, &key, &version, &format!("{:012X}{:04X}", now.as_millisecond(), asked.number));
     let late = disturbances.iter().find_map(|it| if let Disturbance::LateEvent(by) = it { Some(*by) } else { None });
     world.clock.sleep(Duration::from_secs(late.unwrap_or_default())).await;
-    let second = disturbances.iter().find_map(|it| if let Disturbance::SecondEvent(by) = it { Some(*by) } else { None });
+    let second =
+        disturbances.iter().find_map(|it| if let Disturbance::SecondEvent(by) = it { Some(*by) } else { None });
     let once_more = async {
         if let Some(by) = second {
             world.clock.sleep(Duration::from_secs(by)).await;
@@ -338,7 +370,7 @@ impl Around {
 }
 
 /// Waits until the application is at rest, and has an execution look at it that is to change nothing.
-async fn look(world: &World, application: &'static str) -> Result<Rest, String> {
+pub(crate) async fn look(world: &World, application: &'static str) -> Result<Rest, String> {
     let mut rest = Rest { application, status: None, behaviour: None, look: None };
     let began = world.clock.now();
     while world.clock.now().duration_since(began).as_secs() < REST_SECONDS.cast_signed() {

@@ -270,12 +270,12 @@ impl Sabotage {
     /// The mistake by which this plan catches it; none where it does not, or where the sound software makes one, too.
     fn caught_by(&self, plan: &Plan) -> Result<Option<Mistake>, String> {
         let aftermath = plan.clone().play(self.stage())?;
-        let mistakes = [aftermath.mistakes(), aftermath.lacking()].concat();
+        let mistakes = aftermath.mistakes();
         let Some(mistake) = mistakes.into_iter().find(|it| self.noticed_by.contains(&&*it.demand)) else {
             return Ok(None);
         };
         let aftermath = plan.clone().play(Arc::new(InProcess))?;
-        let is_sound = aftermath.mistakes().is_empty() && aftermath.lacking().is_empty();
+        let is_sound = aftermath.mistakes().is_empty();
         Ok(is_sound.then_some(mistake))
     }
 }
