@@ -934,7 +934,7 @@ fn older_upload_is_not_made_after_a_newer(case: &Case<'_>) -> Vec<String> {
 
 /// Whether both inputs are of uploads and the first is the newer: of one object by its sequencer, a fraction in
 /// hexadecimal digits; else by the time.
-fn is_newer_upload(newer: &Value, older: &Value) -> bool {
+pub(crate) fn is_newer_upload(newer: &Value, older: &Value) -> bool {
     let (Some(newer), Some(older)) = (newer.get("upload"), older.get("upload")) else { return false };
     let text = |upload: &Value, field: &str| upload.get(field).and_then(Value::as_str).map(str::to_ascii_uppercase);
     if ["bucket", "key"].iter().any(|field| newer.get(field) != older.get(field)) {

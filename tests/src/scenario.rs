@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use asl::{ExecutionResult, Stop};
+use clock::Clock;
 use emulator::record::{Call, Event};
 use emulator::simulated::Behaviour;
 use emulator::{Fault, RecordEntry, Timings};
@@ -144,6 +145,20 @@ pub struct Planned {
     pub calls: Vec<&'static str>,
     /// The fields that a refusal must name, in order.
     pub refused_fields: Vec<&'static str>,
+}
+
+impl Planned {
+    /// Waits for the moment at which the execution is aborted; for ever, where it is not.
+    pub fn stop(&self, clock: &Clock) -> impl Future<Output = Stop> + Send + use<> {
+        let (after, clock) = (self.abort_after_seconds.map(Duration::from_secs), clock.clone());
+        async move {
+            match after {
+                Some(duration) => clock.sleep(duration).await,
+                None => std::future::pending().await,
+            }
+            Stop::default()
+        }
+    }
 }
 
 /// A scenario.
@@ -425,15 +440,7 @@ async fn deploy(
 ) -> Result<(Planned, ExecutionTrace, ExecutionResult), String> {
     world.clock.sleep(Duration::from_secs(planned.at_seconds)).await;
     let input = input_of(&world, application, number, &planned);
-    let abort_after = planned.abort_after_seconds.map(Duration::from_secs);
-    let clock = world.clock.clone();
-    let stop = async move {
-        match abort_after {
-            Some(duration) => clock.sleep(duration).await,
-            None => std::future::pending().await,
-        }
-        Stop::default()
-    };
+    let stop = planned.stop(&world.clock);
     let (trace, result) = world.deploy_as_planned(&execution, input, &planned, stop).await?;
     Ok((planned, trace, result))
 }
@@ -451,7 +458,8 @@ async fn happen_later(
     Ok(())
 }
 
-fn until(world: &World, began: Timestamp, at_seconds: u64) -> Duration {
+/// How long it is until so many seconds after the beginning; nothing when that is over.
+pub(crate) fn until(world: &World, began: Timestamp, at_seconds: u64) -> Duration {
     let passed = Duration::try_from(world.clock.now().duration_since(began)).unwrap_or_default();
     Duration::from_secs(at_seconds).saturating_sub(passed)
 }

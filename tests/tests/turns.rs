@@ -11,7 +11,7 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
-use asl::{ExecutionResult, Stop};
+use asl::ExecutionResult;
 use emulator::record::{Call, Event};
 use emulator::simulated::{Behaviour, JobFault, RestartDelay};
 use emulator::{Effect, Fault, Loss, Occurrences, RecordEntry};
@@ -21,6 +21,7 @@ use lifecycle::report::{Outcome, Report};
 use lifecycle::verdict::Reason;
 use scenarios::checker::{ExecutionTrace, Observed, check};
 use scenarios::scenario::{Crash, CrashKind, Planned, report_of};
+use scenarios::simulation::story::changes;
 use scenarios::world::{App, BUCKET, OPERATOR, World, noon};
 use serde_json::{Value, json};
 
@@ -376,15 +377,7 @@ impl Asked {
 
 async fn deploy(world: Arc<World>, name: String, input: Value, planned: Planned) -> (ExecutionTrace, ExecutionResult) {
     world.clock.sleep(Duration::from_secs(planned.at_seconds)).await;
-    let clock = world.clock.clone();
-    let stop = async move {
-        match planned.abort_after_seconds {
-            Some(seconds) => clock.sleep(Duration::from_secs(seconds)).await,
-            None => std::future::pending().await,
-        }
-        Stop::default()
-    };
-    world.deploy_as_planned(&name, input, &planned, stop).await.unwrap()
+    world.deploy_as_planned(&name, input, &planned, planned.stop(&world.clock)).await.unwrap()
 }
 
 async fn happen(world: Arc<World>, name: &'static str, around: Vec<(u64, Around)>) {
@@ -557,22 +550,7 @@ impl Aftermath {
                 }
             }
         }
-        for entry in self.record.iter().filter(|entry| entry.at >= began) {
-            let told = match &entry.event {
-                Event::Call(call) if call.mutating || call.status != 200 || call.service == "states" => {
-                    let (by, error) = (call.principal.as_deref().unwrap_or("?"), call.error.as_deref().unwrap_or(""));
-                    let done = if call.done { "" } else { " (not done)" };
-                    format!("{by}: {}:{} {} {error}{done}", call.service, call.operation, call.status)
-                }
-                Event::Call(_) => continue,
-                Event::Status { from, to, version, .. } => format!("{from:?} → {to:?} at version {version}"),
-                Event::Version { from, to, cause, principal, .. } => {
-                    format!("{from} → {to} by {cause} of {principal:?}")
-                }
-                other => format!("{other:?}"),
-            };
-            let _ = writeln!(story, "{:>6} s  {told}", since(entry.at));
-        }
+        story.push_str(&changes(&self.record, began));
         let _ = writeln!(story, "at the end {}, found {:?}", self.status, self.last_look);
         story
     }

@@ -33,7 +33,7 @@ use tokio::task::JoinSet;
 
 use crate::catalogue::catalogue;
 use crate::checker::{ExecutionTrace, Observed, check};
-use crate::scenario::{Crash, CrashKind, Happening, Planned, Scenario, calls_of, happen, input_of, report_of};
+use crate::scenario::{Crash, CrashKind, Happening, Planned, Scenario, calls_of, happen, input_of, report_of, until};
 use crate::simulation::coverage::{Coverage, Watcher, faults_of_lambda};
 use crate::simulation::judge::{Actor, Left, Mistake};
 use crate::simulation::play::{Ended, LONGEST, Rest, look};
@@ -726,8 +726,7 @@ async fn happen_later(
 ) {
     let began = world.clock.now();
     for (at, happening) in happenings {
-        let passed = Duration::try_from(world.clock.now().duration_since(began)).unwrap_or_default();
-        world.clock.sleep(Duration::from_secs(at).saturating_sub(passed)).await;
+        world.clock.sleep(until(&world, began, at)).await;
         let _ = happen(&world, application, &happening).await;
         if matches!(happening, Happening::NoFaults) {
             let principal = fault.as_ref().and_then(|fault| fault.principal.as_deref()).unwrap_or_default();
@@ -794,22 +793,14 @@ impl Deployment {
         world.clock.sleep(Duration::from_secs(planned.at_seconds)).await;
         let input = input_of(&world, application, number, &planned);
         let stop = async {
-            let at_its_time = async {
-                match planned.abort_after_seconds {
-                    Some(seconds) => world.clock.sleep(Duration::from_secs(seconds)).await,
-                    None => std::future::pending().await,
-                }
-            };
+            let at_its_time = planned.stop(&world.clock);
             match aborted_at {
-                Some(call) => {
-                    tokio::select! {
-                        () = world.emulator.call_of(&name, call) => {}
-                        () = at_its_time => {}
-                    }
-                }
+                Some(call) => tokio::select! {
+                    () = world.emulator.call_of(&name, call) => Stop::default(),
+                    stop = at_its_time => stop,
+                },
                 None => at_its_time.await,
             }
-            Stop::default()
         };
         let ended = |run: (ExecutionTrace, asl::ExecutionResult)| {
             let (trace, result) = run;

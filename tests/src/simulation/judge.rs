@@ -11,7 +11,7 @@ use emulator::record::{Call, Event};
 use lifecycle::report::Outcome;
 use lifecycle::verdict::Reason;
 
-use crate::checker::{ExecutionTrace, Observed, check};
+use crate::checker::{ExecutionTrace, Observed, check, is_newer_upload};
 use crate::simulation::plan::{Asked, Disturbance, Kind, Part};
 use crate::simulation::play::{Aftermath, Ended, Rest};
 use crate::world::OPERATOR;
@@ -95,14 +95,9 @@ impl Aftermath {
         ended.trace.pause.is_some()
     }
 
-    /// Whether both deploy uploads and the first's is the newer: of one key by S3's order, of others by their time.
+    /// Whether both deploy uploads and the first's is the newer.
     fn is_newer_upload(newer: &Ended, older: &Ended) -> bool {
-        let upload = |ended: &Ended| ended.trace.input.get("upload").cloned();
-        let (Some(newer), Some(older)) = (upload(newer), upload(older)) else { return false };
-        let text = |upload: &serde_json::Value, field: &str| upload[field].as_str().unwrap_or_default().to_owned();
-        let of_field = |field| (text(&newer, field), text(&older, field));
-        let (one, other) = if newer["key"] == older["key"] { of_field("sequencer") } else { of_field("at") };
-        one > other
+        is_newer_upload(&newer.trace.input, &older.trace.input)
     }
 
     /// Whoever is told that a newer upload has overtaken it has touched nothing, and there is that newer upload.

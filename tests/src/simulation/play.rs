@@ -5,7 +5,6 @@ use std::future::pending;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use asl::{ExecutionResult, Stop};
 use emulator::RecordEntry;
 use emulator::simulated::Behaviour;
 use emulator::sinks::Published;
@@ -321,26 +320,11 @@ async fn run_what_is_started(world: Arc<World>, plan: Plan, ended: Endings) {
         let planned = planned(plan.disturbances(number).cloned());
         let (world, ended) = (Arc::clone(&world), Arc::clone(&ended));
         running.spawn(async move {
-            let run = run(&world, &execution, &planned).await;
+            let run = world.run(&execution, &planned, planned.stop(&world.clock)).await;
             let run = run.map(|(trace, result)| Ended { asked: number, trace, report: report_of(&result) });
             ended.lock().unwrap_or_else(PoisonError::into_inner).insert(execution.name, run);
         });
     }
-}
-
-async fn run(
-    world: &World,
-    execution: &Execution,
-    planned: &Planned,
-) -> Result<(ExecutionTrace, ExecutionResult), String> {
-    let stop = async {
-        match planned.abort_after_seconds {
-            Some(seconds) => world.clock.sleep(Duration::from_secs(seconds)).await,
-            None => pending().await,
-        }
-        Stop::default()
-    };
-    world.run(execution, planned, stop).await
 }
 
 /// A run of the schedule, that keeps little.

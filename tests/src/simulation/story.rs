@@ -60,6 +60,16 @@ pub(crate) fn timeline(ended: &[Ended], record: &[RecordEntry], rest: &[Rest]) -
             }
         }
     }
+    story.push_str(&changes(record, began));
+    for rest in rest {
+        let _ = writeln!(story, "{} at the end: {:?}, found {:?}", rest.application, rest.status, rest.look);
+    }
+    story
+}
+
+/// What changed or went wrong from this moment on, a line each, in seconds since it.
+pub fn changes(record: &[RecordEntry], began: Timestamp) -> String {
+    let mut story = String::new();
     for entry in record.iter().filter(|entry| entry.at >= began) {
         let told = match &entry.event {
             Event::Call(call) if call.mutating || call.status != 200 || call.service == "states" => {
@@ -74,10 +84,7 @@ pub(crate) fn timeline(ended: &[Ended], record: &[RecordEntry], rest: &[Rest]) -
             }
             other => format!("{other:?}"),
         };
-        let _ = writeln!(story, "{:>6} s  {told}", since(entry.at));
-    }
-    for rest in rest {
-        let _ = writeln!(story, "{} at the end: {:?}, found {:?}", rest.application, rest.status, rest.look);
+        let _ = writeln!(story, "{:>6} s  {told}", entry.at.duration_since(began).as_secs());
     }
     story
 }
