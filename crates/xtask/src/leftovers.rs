@@ -81,6 +81,9 @@ fn scan(processes: &Path, mark: &str) -> Vec<Leftover> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{BufRead, BufReader};
+    use std::process::Stdio;
+
     use super::*;
 
     fn process(directory: &Path, id: &str, environment: &[u8], command: &[u8]) {
@@ -109,11 +112,16 @@ mod tests {
     fn a_real_process_is_found_until_it_is_ended() {
         let mark = new_mark();
         let mut child = Command::new("sh")
-            .args(["-c", "read line"])
+            .args(["-c", "echo ready; read line"])
             .env(MARK, &mark)
-            .stdin(std::process::Stdio::piped())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
             .spawn()
             .unwrap();
+        // Its environment can be seen for certain only when it runs its program: by what it writes.
+        let mut written = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut written).unwrap();
+        assert_eq!(written, "ready\n");
         let found = scan(Path::new(PROCESSES), &mark);
         assert_eq!(found.len(), 1, "{found:?}");
         assert_eq!(found[0].process, child.id());
