@@ -43,8 +43,9 @@ fn time_outs() -> TimeoutConfig {
         .build()
 }
 
-/// A retry budget of the client's own: the SDK's default one is shared by the whole process.
-fn retry_budget(name: &'static str) -> RetryPartition {
+/// A retry budget of the client's own. The SDK's default one is shared by the whole process: what one client has used up
+/// there, another lacks.
+pub fn retry_budget(name: &'static str) -> RetryPartition {
     RetryPartition::custom(name).build()
 }
 

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use lifecycle::deployment::{Deployment, StepError};
 use lifecycle::report::{Outcome, Report};
 use lifecycle::verdict::Reason;
-use managed_flink::Error as CallError;
+use managed_flink::{Error as CallError, retry_budget};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -35,10 +35,11 @@ pub struct Notifier {
 impl Notifier {
     /// Clients for what the environment names.
     pub fn new(config: &aws_config::SdkConfig, environment: &Environment) -> Self {
-        Self {
-            topic: environment.topic_arn.clone().map(|topic| (aws_sdk_sns::Client::new(config), topic)),
-            bus: environment.event_bus.clone().map(|bus| (aws_sdk_eventbridge::Client::new(config), bus)),
-        }
+        let sns = aws_sdk_sns::config::Builder::from(config).retry_partition(retry_budget("sns")).build();
+        let events = aws_sdk_eventbridge::config::Builder::from(config).retry_partition(retry_budget("events")).build();
+        let topic = environment.topic_arn.clone().map(|topic| (aws_sdk_sns::Client::from_conf(sns), topic));
+        let bus = environment.event_bus.clone().map(|bus| (aws_sdk_eventbridge::Client::from_conf(events), bus));
+        Self { topic, bus }
     }
 }
 

@@ -11,7 +11,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use aws_sdk_sfn::operation::start_execution::StartExecutionError;
 use handler::{Answer, Environment, Error};
 use lifecycle::refusal::Refusal;
-use managed_flink::ErrorKind;
+use managed_flink::{ErrorKind, retry_budget};
 use notify::{News, Notifier};
 use serde::Serialize;
 use serde_json::Value;
@@ -92,10 +92,12 @@ pub struct Starter {
 impl Starter {
     /// Clients for what the settings and the environment name.
     pub fn new(config: &SdkConfig, environment: &Environment, settings: Settings) -> Self {
+        let uploads = aws_sdk_dynamodb::config::Builder::from(config).retry_partition(retry_budget("dynamodb"));
+        let executions = aws_sdk_sfn::config::Builder::from(config).retry_partition(retry_budget("states"));
         Self {
             settings,
-            uploads: aws_sdk_dynamodb::Client::new(config),
-            executions: aws_sdk_sfn::Client::new(config),
+            uploads: aws_sdk_dynamodb::Client::from_conf(uploads.build()),
+            executions: aws_sdk_sfn::Client::from_conf(executions.build()),
             notifier: Notifier::new(config, environment),
         }
     }

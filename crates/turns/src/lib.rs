@@ -12,7 +12,7 @@ use aws_sdk_sfn::operation::describe_execution::DescribeExecutionError;
 use aws_sdk_sfn::types::ExecutionStatus;
 use jiff::Timestamp;
 use lifecycle::turn::{Answer, Claim, Execution, Turns};
-use managed_flink::Error;
+use managed_flink::{Error, retry_budget};
 
 /// How often a claim that was crossed by another is made anew before the step gives up, to be tried again.
 const MOST_TRIES: usize = 8;
@@ -34,8 +34,13 @@ struct Read {
 impl TurnTable {
     /// The table of this name.
     pub fn new(config: &aws_config::SdkConfig, table: impl Into<String>) -> Self {
-        let (dynamodb, step_functions) = (aws_sdk_dynamodb::Client::new(config), aws_sdk_sfn::Client::new(config));
-        Self { dynamodb, step_functions, table: table.into() }
+        let dynamodb = aws_sdk_dynamodb::config::Builder::from(config).retry_partition(retry_budget("dynamodb"));
+        let step_functions = aws_sdk_sfn::config::Builder::from(config).retry_partition(retry_budget("states"));
+        Self {
+            dynamodb: aws_sdk_dynamodb::Client::from_conf(dynamodb.build()),
+            step_functions: aws_sdk_sfn::Client::from_conf(step_functions.build()),
+            table: table.into(),
+        }
     }
 
     /// Asks for the turn of this claim's execution. Safe to ask any number of times.
