@@ -336,21 +336,35 @@ fn restore_refusal(request: &Request, application: &Application, look: &Prefligh
                 format!("{name} has no READY snapshot to start from"),
                 "say SKIP_RESTORE_FROM_SNAPSHOT to begin without state, as a first start does",
             )),
-            Some(snapshot) if has_begun_without_state(&look.detail) && snapshot.version < application.version => {
-                let (version, snapshot, before) = (application.version, &snapshot.name, snapshot.version);
-                Some(Refusal::new(
+            Some(snapshot) => other_lineage(application, &look.detail, snapshot).map(|what| {
+                let (snapshot, before) = (&snapshot.name, snapshot.version);
+                Refusal::new(
                     "restore.type",
                     format!(
-                        "{name} began without state at version {version}, and its newest READY snapshot, {snapshot}, holds \
-                         the state of version {before}"
+                        "{name} {what}, and its newest READY snapshot, {snapshot}, holds the state of version {before}"
                     ),
                     "name the snapshot in restore.snapshot to go back to that state, or say SKIP_RESTORE_FROM_SNAPSHOT",
-                ))
-            }
-            Some(_) => None,
+                )
+            }),
         },
         RestoreType::Latest | RestoreType::Skip => None,
     }
+}
+
+/// Why the newest snapshot does not hold the state of the job at hand, if it does not: that one began without state, or with
+/// the state of a version from before those that were undone.
+fn other_lineage(application: &Application, detail: &Value, newest: &Snapshot) -> Option<String> {
+    let version = application.version;
+    if newest.version >= version {
+        return None;
+    }
+    if has_begun_without_state(detail) {
+        return Some(format!("began without state at version {version}"));
+    }
+    let member = |name: &str| detail.get(name).and_then(Value::as_u64);
+    let (from, to) = (member("ApplicationVersionRolledBackFrom")?, member("ApplicationVersionRolledBackTo")?);
+    let is_undone = newest.version > to && newest.version <= from;
+    is_undone.then(|| format!("was rolled back from version {from} to version {to}"))
 }
 
 /// Whether the job of the version at hand was started without the state of the one before.

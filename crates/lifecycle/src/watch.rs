@@ -1,7 +1,7 @@
 //! The verdicts: what an operation of the service, and then the job itself, amount to. Each is a short list of guards,
 //! read from top to bottom; the first that holds gives the verdict.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::deployment::{Deployment, JobWatch, Next, Rung};
 use crate::evidence::{Application, Job, Observed, Operation, OperationSummary};
@@ -25,6 +25,8 @@ const LONGEST_LOOK_SECONDS: u32 = 60;
 const CHECKPOINT_LOOK_SECONDS: u32 = 30;
 /// How far the clocks of Flink and of Step Functions may be apart without a job being taken for an older one.
 const CLOCKS_APART_SECONDS: i64 = 60;
+/// How long a step may take, run again as often as the state machine does.
+const LONGEST_STEP: SignedDuration = SignedDuration::from_mins(10);
 /// How long an application that was to run has to stand still until its job counts as having come to its end.
 const STANDS_STILL_SECONDS: i64 = 60;
 /// Good looks in a row that a healthy job has had, at least.
@@ -260,7 +262,7 @@ fn running_job_verdict(
     let restarted = count_restarts_of(watch, job);
     if is_new || restarted {
         watch.fall_out_of_health(now);
-        watch.quiet_since = Some(now);
+        watch.quiet_since = Some(not_before(job, now));
     }
     match &job.state {
         JobState::Finished => {
@@ -308,8 +310,8 @@ fn running_job_verdict(
         watch.fall_out_of_health(now);
     }
     watch.good_looks += 1;
-    let steady_since = *watch.steady_since.get_or_insert(now);
-    watch.quiet_since.get_or_insert(now);
+    let steady_since = *watch.steady_since.get_or_insert(not_before(job, now));
+    watch.quiet_since.get_or_insert(not_before(job, now));
     let running = Reason::TasksRunning { tasks: job.tasks, restarts: watch.restarts };
     let steady_seconds = seconds_between(steady_since, now);
     let is_steady = steady_seconds >= i64::from(policy.settle_seconds) && watch.good_looks >= GOOD_LOOKS;
@@ -333,6 +335,12 @@ fn running_job_verdict(
     watch.healthy_at = Some(now);
     watch.restarts_explained = watch.restarts_explained.max(watch.restarts);
     Verdict::healthy(running).and(job.completed_checkpoints.map(|completed| Reason::Checkpoints { completed }))
+}
+
+/// The moment of a look, but not before the job that it has shown: a step that is run again keeps the time of its first run.
+fn not_before(job: &Job, now: Timestamp) -> Timestamp {
+    let latest = now.saturating_add(LONGEST_STEP).unwrap_or(Timestamp::MAX);
+    job.submitted_at.map_or(now, |submitted_at| submitted_at.clamp(now, latest))
 }
 
 /// Notices whether this is the submission of the last look, and says whether it is another one: the service scaled or

@@ -411,6 +411,25 @@ fn a_checkpoint_that_cannot_come_in_time_is_not_waited_for() {
     }
 }
 
+/// The latest snapshot is of a version that was undone, where none was taken since.
+#[test]
+fn a_snapshot_of_a_version_that_was_undone_has_to_be_named() {
+    let rolled_back = |newest: u64| PreflightLook {
+        detail: json!({ "ApplicationVersionRolledBackFrom": 6, "ApplicationVersionRolledBackTo": 4 }),
+        snapshots: vec![snapshot("new", "READY", newest, -10)],
+        ..look("RUNNING")
+    };
+    let by_force = json!({ "stop": "force", "start": true });
+    let refusal = |version: u64| {
+        let holds = format!("and its newest READY snapshot, new, holds the state of version {version}");
+        vec![("restore.type".to_owned(), format!("orders was rolled back from version 6 to version 4, {holds}"))]
+    };
+    for (newest, expected) in [(4, vec![]), (5, refusal(5)), (6, refusal(6)), (7, vec![])] {
+        assert_eq!(refused(&by_force, &rolled_back(newest), 0), expected, "{newest}");
+    }
+    assert_eq!(refused(&json!({ "stop": "graceful", "start": true }), &rolled_back(6), 0), []);
+}
+
 /// The latest snapshot is of another lineage where the version at hand began without state, and none was taken since.
 #[test]
 fn a_snapshot_from_before_a_start_without_state_has_to_be_named() {
