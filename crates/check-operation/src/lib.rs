@@ -8,7 +8,7 @@ use managed_flink::ManagedFlink;
 
 /// Looks at the operation and the application once, and judges.
 pub async fn check_operation(flink: &ManagedFlink, event: Event) -> Result<Deployment, Error> {
-    let Event { now, mut deployment } = event;
+    let Event { now, mut deployment, .. } = event;
     let name = &deployment.application;
     let application = flink.application(name).await.map_err(|error| error.to_unreadable("the application"));
     let operation = match deployment.began.as_ref().and_then(|began| began.operation_id.as_ref()) {

@@ -10,7 +10,7 @@ use managed_flink::ManagedFlink;
 
 /// Looks at the job once through Flink's REST API, and judges.
 pub async fn check_subtasks(flink: &ManagedFlink, event: Event) -> Result<Deployment, Error> {
-    let Event { now, mut deployment } = event;
+    let Event { now, mut deployment, .. } = event;
     let name = &deployment.application;
     let application = flink.application(name).await.map_err(|error| error.to_unreadable("the application"));
     let status = application.as_ref().ok().and_then(Option::as_ref).map(|application| &application.status);
@@ -20,7 +20,7 @@ pub async fn check_subtasks(flink: &ManagedFlink, event: Event) -> Result<Deploy
     };
     let newest_operation = match status {
         Some(status) if status.is_stopped() => {
-            let newest = flink.newest_two_operations(name).await.map(|newest| telling(&deployment, newest));
+            let newest = flink.newest_operations(name).await.map(|newest| telling(&deployment, newest));
             Some(newest.map_err(|error| error.to_unreadable("the application's operations")))
         }
         _ => None,

@@ -1,7 +1,7 @@
 //! Joins all evidence and decides: keep watching, accept, roll back, stop by force, restore, or ask for a person. What it
 //! reads is what the decision needs; the decision itself is `lifecycle`'s.
 
-use handler::{Error, Event, note_stop_before};
+use handler::{Error, Event, note_newest_before};
 use lifecycle::decision::{decide, wanted};
 use lifecycle::deployment::Deployment;
 use lifecycle::evidence::Evidence;
@@ -10,11 +10,11 @@ use managed_flink::ManagedFlink;
 
 /// Reads what is wanted, and decides.
 pub async fn decide_rollback(flink: &ManagedFlink, event: Event) -> Result<Deployment, Error> {
-    let Event { now, mut deployment } = event;
+    let Event { now, mut deployment, .. } = event;
     let name = &deployment.application;
     let application = flink.application(name).await.map_err(|error| error.to_unreadable("the application"));
     if may_be_stopped_by_someone(&deployment, &application) {
-        let newest = flink.newest_two_operations(name).await.map(|newest| telling(&deployment, newest));
+        let newest = flink.newest_operations(name).await.map(|newest| telling(&deployment, newest));
         let newest = newest.map_err(|error| error.to_unreadable("the application's operations"));
         recognize_stop(&mut deployment, newest, now);
     }
@@ -39,6 +39,6 @@ pub async fn decide_rollback(flink: &ManagedFlink, event: Event) -> Result<Deplo
         None
     };
     decide(&mut deployment, &Evidence { application, restarts, alarms, snapshots }, now);
-    note_stop_before(flink, &mut deployment).await?;
+    note_newest_before(flink, &mut deployment).await?;
     Ok(deployment)
 }

@@ -14,7 +14,10 @@ use managed_flink::{ErrorKind, ManagedFlink};
 
 /// Stops the application, unless it is stopped or stopping already.
 pub async fn force_stop(flink: &ManagedFlink, event: Event) -> Result<Deployment, Error> {
-    let Event { now, mut deployment } = event;
+    let Event { now, mut deployment, redrives } = event;
+    if deployment.asks_again(redrives) {
+        return Ok(deployment);
+    }
     let stop = deployment.way_to_stop();
     let newest = newest_stop(flink, &deployment).await?;
     // Nothing may come between this look and the stop.

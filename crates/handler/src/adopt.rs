@@ -3,7 +3,7 @@
 //! ours and is adopted. So every acting step may be run twice, at any point, with the same end.
 
 use jiff::Timestamp;
-use lifecycle::deployment::{Deployment, Next};
+use lifecycle::deployment::{Deployment, Next, Rung};
 use lifecycle::request::Restore;
 use lifecycle::status::ApplicationStatus;
 use lifecycle::verdict::Reason;
@@ -85,16 +85,24 @@ pub async fn adopt_versioned(
 }
 
 /// Starts the application. The call carries no version, so the application is read right before; where it is starting or
-/// running at our version already, what was to be done is done.
+/// running at our version already, what was to be done is done. A start that is newer than the one noted when this was
+/// decided was made when the step ran before: it is not made again, whatever has become of the application since.
 pub async fn start(flink: &ManagedFlink, deployment: &Deployment, restore: &Restore) -> Result<Made, Error> {
     let name = &deployment.application;
+    let newest = match flink.newest_operation(name, Some(deployment.rung.operation())).await {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Made::Gone),
+        newest => newest?,
+    };
+    // Nothing may come between this look and the start.
     let Some(application) = flink.application(name).await? else { return Ok(Made::Gone) };
     if application.version != deployment.version {
         return Ok(Made::Overtaken(application.version));
     }
     if matches!(application.status, ApplicationStatus::Starting | ApplicationStatus::Running) {
-        let newest = flink.newest_operation(name, Some(deployment.rung.operation())).await?;
         return Ok(Made::Began { operation: newest.map(|operation| operation.id), version: None });
+    }
+    if let Some(made) = newest.filter(|newest| deployment.is_newer_than_noted(newest)) {
+        return Ok(Made::Began { operation: Some(made.id), version: None });
     }
     match flink.start(name, restore).await {
         Ok(operation) => Ok(Made::Began { operation, version: None }),
@@ -104,11 +112,18 @@ pub async fn start(flink: &ManagedFlink, deployment: &Deployment, restore: &Rest
     }
 }
 
-/// Where a stop comes next, notes the newest stop before it: whether it was made shows by that when its step is run again.
-pub async fn note_stop_before(flink: &ManagedFlink, deployment: &mut Deployment) -> Result<(), Error> {
-    if deployment.next == Next::ForceStop {
+/// Where a stop or a start comes next, notes the newest before it, once: those calls carry no version, and whether they were
+/// made shows by that when their step is run again.
+pub async fn note_newest_before(flink: &ManagedFlink, deployment: &mut Deployment) -> Result<(), Error> {
+    let is_start = matches!(deployment.rung, Rung::Start | Rung::StartBack);
+    let is_next = match deployment.next {
+        Next::ForceStop => true,
+        Next::Submit | Next::Restore => is_start,
+        _ => false,
+    };
+    if is_next && deployment.newest_before.is_none() {
         let newest = flink.newest_operation(&deployment.application, Some(deployment.rung.operation())).await?;
-        deployment.stop_before = Some(newest.map(|newest| newest.id).unwrap_or_default());
+        deployment.newest_before = Some(newest.map(|newest| newest.id).unwrap_or_default());
     }
     Ok(())
 }

@@ -14,6 +14,9 @@ pub struct Event {
     pub now: Timestamp,
     /// The deployment as the step before left it.
     pub deployment: Deployment,
+    /// How often the execution was redriven; steps that only look are not told.
+    #[serde(default)]
+    pub redrives: u64,
 }
 
 /// The event of take-turn, where an execution begins.
@@ -26,9 +29,12 @@ pub struct TurnEvent {
     pub input: Value,
     /// The execution.
     pub execution: Execution,
-    /// The deployment, once it has waited for its turn.
+    /// The deployment, once it has asked before.
     #[serde(default)]
     pub deployment: Option<Deployment>,
+    /// How often the execution was redriven.
+    #[serde(default)]
+    pub redrives: u64,
 }
 
 /// The event of submit-update, which sees the execution's input, too: the change itself travels in no document.
@@ -43,6 +49,9 @@ pub struct SubmitEvent {
     pub execution: Execution,
     /// The deployment as the step before left it.
     pub deployment: Deployment,
+    /// How often the execution was redriven.
+    #[serde(default)]
+    pub redrives: u64,
 }
 
 /// The execution of the state machine.

@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::evidence::Code;
+use crate::evidence::{Code, OperationSummary};
 use crate::policy::Policy;
 use crate::preflight::refuse;
 use crate::refusal::Refusal;
@@ -195,6 +195,8 @@ impl From<StepError> for Reason {
 /// Where the state machine goes on. The words are matched by the Choice states of `statemachine/deploy.asl.json`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Next {
+    /// Ask whether it is still this deployment's turn.
+    TakeTurn,
     /// Wait, then ask for the turn again.
     WaitForTurn,
     /// Prepare: it is this deployment's turn.
@@ -241,6 +243,11 @@ const MOST_EVENTS: usize = 48;
 /// Longest text of an event, in characters.
 const LONGEST_EVENT: usize = 400;
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
+}
+
 /// One deployment.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -257,6 +264,9 @@ pub struct Deployment {
     /// When its turn came; none while it waits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub turn_at: Option<Timestamp>,
+    /// How often the execution had been redriven when it last asked for its turn.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub redrives: u64,
     /// When it must have come to an outcome, once its turn has come.
     pub deadline: Timestamp,
     /// The policy, defaults filled in.
@@ -285,10 +295,10 @@ pub struct Deployment {
     /// The snapshot that `StartBack` restores from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub restore_from: Option<String>,
-    /// Id of the newest stop of the application before the one that this deployment is about to make, empty where there was
-    /// none; none until that has been looked up. A newer stop is this deployment's, made when the step ran before.
+    /// Id of the newest stop or start of the application before the one that this deployment is about to make, empty where
+    /// there was none; none until that has been looked up. A newer one is this deployment's, made when the step ran before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub stop_before: Option<String>,
+    pub newest_before: Option<String>,
     /// The operation behind the rung; none until it has begun.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub began: Option<Began>,
@@ -345,6 +355,7 @@ impl Deployment {
             reason: None,
             started_at,
             turn_at: None,
+            redrives: 0,
             deadline: started_at,
             policy: Policy::default(),
             restore: Restore::default(),
@@ -357,7 +368,7 @@ impl Deployment {
             rung: Rung::Update,
             taken: Vec::new(),
             restore_from: None,
-            stop_before: None,
+            newest_before: None,
             began: None,
             job: None,
             refused_times: 0,
@@ -395,6 +406,21 @@ impl Deployment {
         self.go_on(Next::Prepare, 0);
     }
 
+    /// Whether the execution was redriven since it last asked for its turn, which may be another's by now: then it asks
+    /// before it does anything more.
+    pub fn asks_again(&mut self, redrives: u64) -> bool {
+        let is_redriven = redrives > self.redrives;
+        if is_redriven {
+            self.go_on(Next::TakeTurn, 0);
+        }
+        is_redriven
+    }
+
+    /// Whether an operation is newer than the newest of its kind was when the rung was decided.
+    pub fn is_newer_than_noted(&self, operation: &OperationSummary) -> bool {
+        self.newest_before.as_ref().is_some_and(|before| *before != operation.id)
+    }
+
     /// Goes on at `next`, after `wait_seconds`.
     pub fn go_on(&mut self, next: Next, wait_seconds: u32) {
         self.next = next;
@@ -407,6 +433,7 @@ impl Deployment {
             self.taken.push(rung);
         }
         self.rung = rung;
+        self.newest_before = None;
         self.began = None;
         self.job = None;
         self.verdict = None;

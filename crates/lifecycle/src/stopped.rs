@@ -22,12 +22,13 @@ pub fn may_be_stopped_by_someone(deployment: &Deployment, application: &Observed
     is_failing && is_stopped && may_run && is_newer
 }
 
-/// Which of the newest operations, newest first, tells why the application stands still: the newest, unless that is this
-/// deployment's own update of an application that was to run on, and the one before it a stop. The update has met a
-/// stopped application then, which it does not start.
+/// Which of the newest operations, newest first, tells why the application stands still: the newest, but for maintenance,
+/// which leaves an application as it was; unless that is this deployment's own update of an application that was to run
+/// on, and the one before it a stop. The update has met a stopped application then, which it does not start.
 pub fn telling(deployment: &Deployment, newest: Vec<OperationSummary>) -> Option<OperationSummary> {
     let ours = deployment.began.as_ref().and_then(|began| began.operation_id.as_deref());
-    let mut newest = newest.into_iter();
+    let is_maintenance = |it: &OperationSummary| it.name == "Maintenance" && it.status == OperationStatus::Successful;
+    let mut newest = newest.into_iter().filter(|operation| !is_maintenance(operation));
     let first = newest.next()?;
     let is_update_of_running = deployment.rung == Rung::Update && deployment.runs_on();
     let stop = newest.next().filter(|before| {
@@ -40,8 +41,7 @@ pub fn telling(deployment: &Deployment, newest: Vec<OperationSummary>) -> Option
 /// Whether the newest stop of an application that runs was made by this deployment, when the step ran before: what has
 /// failed by then is not made again. One that was successful is over, whoever made it.
 pub fn was_made_before(deployment: &Deployment, newest: &OperationSummary) -> bool {
-    let is_newer = deployment.stop_before.as_ref().is_some_and(|before| *before != newest.id);
-    is_newer && newest.status != OperationStatus::Successful
+    deployment.is_newer_than_noted(newest) && newest.status != OperationStatus::Successful
 }
 
 /// Takes in the newest operation. A stop that is none of this deployment's takes the place of its verdict; so does a list
@@ -102,7 +102,7 @@ mod tests {
         ];
         for (before, status, was_made) in table {
             let mut deployment = failing("RUNNING", Rung::ForceStop);
-            deployment.stop_before = before.map(str::to_owned);
+            deployment.newest_before = before.map(str::to_owned);
             assert_eq!(was_made_before(&deployment, &newest(status)), was_made, "{before:?} {status}");
         }
     }
@@ -136,12 +136,16 @@ mod tests {
             started_at: None,
         };
         let stop = |status| listed("StopApplication", "stop", status);
+        let maintenance = |status| listed("Maintenance", "patching", status);
         let start = listed("StartApplication", "start", "SUCCESSFUL");
         let ours = listed("UpdateApplication", "ours", "SUCCESSFUL");
         let theirs = listed("UpdateApplication", "theirs", "SUCCESSFUL");
         let table = [
             ("RUNNING", Rung::Update, vec![ours.clone(), stop("SUCCESSFUL")], "stop"),
             ("RUNNING", Rung::Update, vec![ours.clone(), stop("FAILED")], "ours"),
+            ("RUNNING", Rung::Update, vec![maintenance("SUCCESSFUL"), stop("SUCCESSFUL"), ours.clone()], "stop"),
+            ("RUNNING", Rung::Update, vec![maintenance("SUCCESSFUL"), ours.clone(), stop("SUCCESSFUL")], "stop"),
+            ("RUNNING", Rung::Update, vec![maintenance("FAILED"), ours.clone(), stop("SUCCESSFUL")], "patching"),
             ("RUNNING", Rung::Update, vec![ours.clone(), start], "ours"),
             ("RUNNING", Rung::Update, vec![theirs, stop("SUCCESSFUL")], "theirs"),
             ("RUNNING", Rung::Update, vec![ours.clone()], "ours"),

@@ -203,6 +203,24 @@ pub fn heed(deployment: &mut Deployment, answer: Answer, now: Timestamp) {
     }
 }
 
+/// Goes on with a deployment that was redriven in its turn, unless another has had the turn since: that one's change is the
+/// newer, whether it is still being made or not. What this one has begun and not verified is a person's to look at then.
+/// `holder` is the execution whose turn it is, or was last.
+pub fn resume(deployment: &mut Deployment, holder: Option<&str>, now: Timestamp) {
+    let other = holder.map(name_in).filter(|holder| *holder != deployment.execution);
+    let next = match other {
+        Some(execution) => {
+            let outcome = if deployment.has_done_nothing() { Outcome::Superseded } else { Outcome::NeedsAttention };
+            let because = vec![Reason::TurnPassedOn { execution }];
+            deployment.report = Some(Report::of(deployment, outcome, because, now));
+            Next::Notify
+        }
+        None if deployment.has_done_nothing() => Next::Prepare,
+        None => Next::Decide,
+    };
+    deployment.go_on(next, 0);
+}
+
 /// The execution's name, by which people know it.
 pub(crate) fn name_in(arn: &str) -> String {
     arn.rsplit(':').next().unwrap_or(arn).to_owned()

@@ -16,7 +16,7 @@ use crate::preflight::{Preflight, PreflightLook, RefusedFor, prepare, refuse_upd
 use crate::report::{Outcome, Report};
 use crate::request::{Request, RestoreType};
 use crate::status::{ApplicationStatus, JobState, OperationStatus, SnapshotStatus};
-use crate::turn::{Answer, heed};
+use crate::turn::{Answer, heed, resume};
 use crate::verdict::Reason;
 use crate::watch::{JobLook, OperationLook, judge_job, judge_operation};
 use fastrand::Rng;
@@ -105,6 +105,7 @@ struct Walk {
     counter: u64,
     shown: Shown,
     begun: Vec<Rung>,
+    redrives: u64,
     other_version_at: Option<Timestamp>,
 }
 
@@ -160,6 +161,7 @@ impl Walk {
             counter: 0,
             shown: Shown::default(),
             begun: Vec::new(),
+            redrives: 0,
             other_version_at: None,
         }
     }
@@ -244,10 +246,26 @@ impl Walk {
             (_, 1) => Answer::Overtaken { by: other() },
             (_, _) => Answer::Wait { behind: other() },
         };
+        if self.deployment.turn_at.is_some() {
+            self.deployment.redrives = self.redrives;
+            let holder = if self.is_lucky() { self.deployment.execution.clone() } else { "other".to_owned() };
+            return resume(&mut self.deployment, Some(&holder), self.now);
+        }
         heed(&mut self.deployment, answer, self.now);
     }
 
+    /// Whether the execution was redriven just before this step, which asks for the turn again then.
+    fn asks_again(&mut self) -> bool {
+        if self.random.u8(..100) == 0 {
+            self.redrives += 1;
+        }
+        self.deployment.asks_again(self.redrives)
+    }
+
     fn prepare(&mut self) {
+        if self.asks_again() {
+            return;
+        }
         let usual = self.one_of(&["RUNNING", "RUNNING", "READY"]);
         let luck = self.is_lucky();
         let status = if luck { usual } else { self.one_of(&STATUSES) };
@@ -277,6 +295,9 @@ impl Walk {
 
     /// A step that acts, as the handlers note what came of it.
     fn act(&mut self) {
+        if self.asks_again() {
+            return;
+        }
         let rung = self.deployment.rung;
         self.assert_may_act(rung);
         let makes_version = matches!(rung, Rung::Update | Rung::RollBack | Rung::PutBack);
@@ -587,9 +608,12 @@ struct Seen {
 /// Which words each Choice is asked about, as the steps before it may say them.
 fn routes() -> BTreeMap<String, BTreeSet<String>> {
     let table: [(&str, &[Next]); 6] = [
-        ("IsItsTurn", &[Next::Prepare, Next::WaitForTurn, Next::Notify]),
-        ("IsPrepared", &[Next::Submit, Next::ForceStop, Next::WaitToPrepare, Next::CheckSubtasks, Next::Notify]),
-        ("IsBegun", &[Next::WaitForOperation, Next::Bake, Next::Notify, Next::Decide]),
+        ("IsItsTurn", &[Next::Prepare, Next::WaitForTurn, Next::Decide, Next::Notify]),
+        (
+            "IsPrepared",
+            &[Next::Submit, Next::ForceStop, Next::WaitToPrepare, Next::CheckSubtasks, Next::TakeTurn, Next::Notify],
+        ),
+        ("IsBegun", &[Next::WaitForOperation, Next::Bake, Next::TakeTurn, Next::Notify, Next::Decide]),
         ("OperationVerdict", &[Next::WaitForOperation, Next::CheckSubtasks, Next::Decide]),
         ("SubtasksVerdict", &[Next::WaitForSubtasks, Next::Decide]),
         (

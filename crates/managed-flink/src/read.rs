@@ -89,9 +89,9 @@ impl ManagedFlink {
         Ok(self.operations(name, operation).await?.into_iter().next())
     }
 
-    /// The newest operation and the one before it, as far as there are any.
-    pub async fn newest_two_operations(&self, name: &str) -> Result<Vec<OperationSummary>, Error> {
-        Ok(self.operations(name, None).await?.into_iter().take(2).collect())
+    /// The newest operations, newest first: the first page of them.
+    pub async fn newest_operations(&self, name: &str) -> Result<Vec<OperationSummary>, Error> {
+        self.operations(name, None).await
     }
 
     /// The newest operations, newest first, the first page of them (`ListApplicationOperations`); only those of one name,

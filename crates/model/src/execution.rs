@@ -61,7 +61,7 @@ impl Task {
     /// Where a deployment goes on; none where it ends.
     fn after(next: Next) -> Option<Self> {
         Some(match next {
-            Next::WaitForTurn => Self::TakeTurn,
+            Next::TakeTurn | Next::WaitForTurn => Self::TakeTurn,
             Next::Prepare | Next::WaitToPrepare => Self::Prepare,
             Next::Submit => Self::SubmitUpdate,
             Next::WaitForOperation => Self::CheckOperation,

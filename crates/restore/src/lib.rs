@@ -8,7 +8,10 @@ use managed_flink::ManagedFlink;
 
 /// Puts the configuration back, or starts the application, as the rung says.
 pub async fn restore(flink: &ManagedFlink, event: Event) -> Result<Deployment, Error> {
-    let Event { now, mut deployment } = event;
+    let Event { now, mut deployment, redrives } = event;
+    if deployment.asks_again(redrives) {
+        return Ok(deployment);
+    }
     let Some(baseline) = deployment.baseline.clone() else {
         return Err(Error::InvalidEvent { path: "deployment.baseline".into(), problem: "a field is missing" });
     };

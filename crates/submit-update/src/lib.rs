@@ -1,7 +1,7 @@
 //! Makes the change: checks the request against the application and notes the baseline, then calls `UpdateApplication`,
 //! and `StartApplication` where the application was stopped and is to run. Before the first call nothing is touched.
 
-use handler::{Error, Made, SubmitEvent, adopt_versioned, is_left_to_retry, note_stop_before, start};
+use handler::{Error, Made, SubmitEvent, adopt_versioned, is_left_to_retry, note_newest_before, start};
 use jiff::Timestamp;
 use lifecycle::configuration::is_in_effect;
 use lifecycle::deployment::{Deployment, Rung};
@@ -14,14 +14,16 @@ use serde_json::Value;
 
 /// Prepares the deployment, or, once it is prepared, makes the change.
 pub async fn submit_update(flink: &ManagedFlink, event: SubmitEvent) -> Result<Deployment, Error> {
-    let SubmitEvent { now, input, execution, mut deployment } = event;
+    let SubmitEvent { now, input, execution, mut deployment, redrives } = event;
     let request = match Request::parse(&input) {
         Ok(request) => request,
         Err(refusals) => {
             return Ok(Deployment::refused(&input, &execution.name, execution.started_at, refusals, now));
         }
     };
-    if deployment.has_done_nothing() {
+    if deployment.asks_again(redrives) {
+        Ok(deployment)
+    } else if deployment.has_done_nothing() {
         look_and_prepare(flink, &request, deployment, now).await
     } else if deployment.rung == Rung::Start {
         start(flink, &deployment, &deployment.restore).await?.note_in(&mut deployment, now);
@@ -60,7 +62,7 @@ async fn look_and_prepare(
             Err(error) => refuse_snapshot(&mut deployment, error.message(), now),
         }
     }
-    note_stop_before(flink, &mut deployment).await?;
+    note_newest_before(flink, &mut deployment).await?;
     Ok(deployment)
 }
 

@@ -4,12 +4,12 @@
 use handler::{Error, TurnEvent};
 use lifecycle::deployment::Deployment;
 use lifecycle::request::Request;
-use lifecycle::turn::{Claim, heed};
+use lifecycle::turn::{Claim, heed, resume};
 use turns::TurnTable;
 
 /// Asks for the turn of the execution's deployment.
 pub async fn take_turn(turns: &TurnTable, event: TurnEvent) -> Result<Deployment, Error> {
-    let TurnEvent { now, input, execution, deployment } = event;
+    let TurnEvent { now, input, execution, deployment, redrives } = event;
     let request = match Request::parse(&input) {
         Ok(request) => request,
         Err(refusals) => {
@@ -17,6 +17,12 @@ pub async fn take_turn(turns: &TurnTable, event: TurnEvent) -> Result<Deployment
         }
     };
     let mut deployment = deployment.unwrap_or_else(|| Deployment::new(&request, &execution.name, execution.started_at));
+    deployment.redrives = redrives;
+    if deployment.turn_at.is_some() {
+        let holder = turns.last_holder(&request.application).await?;
+        resume(&mut deployment, holder.as_deref(), now);
+        return Ok(deployment);
+    }
     let claim = Claim::new(execution.id, execution.started_at, request.upload);
     let answer = turns.ask(&request.application, &claim, now).await?;
     heed(&mut deployment, answer, now);

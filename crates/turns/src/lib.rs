@@ -68,6 +68,11 @@ impl TurnTable {
         ))
     }
 
+    /// The execution whose turn it is, or was last.
+    pub async fn last_holder(&self, application: &str) -> Result<Option<String>, Error> {
+        Ok(self.read(application).await?.turns.holder.map(|holder| holder.claim.execution))
+    }
+
     /// The execution whose turn it is, as long as it runs.
     pub async fn holder(&self, application: &str, now: Timestamp) -> Result<Option<String>, Error> {
         let Some(holder) = self.read(application).await?.turns.holder else { return Ok(None) };

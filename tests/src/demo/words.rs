@@ -73,7 +73,9 @@ pub fn decision(deployment: &Deployment) -> String {
         Next::ForceStop => "stop by force",
         Next::Restore if deployment.rung == Rung::StartBack => "start the previous version",
         Next::Restore => "put the previous configuration back",
-        Next::Decide | Next::Notify | Next::WaitForTurn | Next::Prepare | Next::WaitToPrepare => "go on",
+        Next::Decide | Next::Notify | Next::TakeTurn | Next::WaitForTurn | Next::Prepare | Next::WaitToPrepare => {
+            "go on"
+        }
     }
     .to_owned()
 }

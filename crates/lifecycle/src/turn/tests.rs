@@ -2,6 +2,7 @@ use fastrand::Rng;
 use serde_json::json;
 
 use super::*;
+use crate::deployment::Rung;
 use crate::fixtures::{at, goes_on, request};
 
 const NOBODY: BTreeMap<String, Execution> = BTreeMap::new();
@@ -268,4 +269,41 @@ fn whoever_is_overtaken_succeeds_and_touches_nothing() {
     assert_eq!(report.because, [Reason::NewerUpload { execution: "newer".into() }]);
     let report = heeded(Answer::Full, 60).report.unwrap();
     assert_eq!((report.outcome, report.refusals[0].field.as_str()), (Outcome::Refused, "application"));
+}
+
+/// Whoever was redriven goes on where it was, unless another had the turn since.
+#[test]
+fn whoever_is_redriven_goes_on_only_if_nobody_had_the_turn_since() {
+    let own = "arn:aws:states:r:1:execution:deploy:own";
+    let other = "arn:aws:states:r:1:execution:deploy:other";
+    let table = [
+        (Some(own), false, Next::Prepare, None),
+        (Some(own), true, Next::Decide, None),
+        (None, true, Next::Decide, None),
+        (Some(other), false, Next::Notify, Some(Outcome::Superseded)),
+        (Some(other), true, Next::Notify, Some(Outcome::NeedsAttention)),
+    ];
+    for (holder, has_acted, next, outcome) in table {
+        let mut deployment = heeded(Answer::Yours, 60);
+        deployment.execution = "own".into();
+        if has_acted {
+            deployment.take(Rung::Update);
+        }
+        resume(&mut deployment, holder, at(120));
+        let report = deployment.report.as_ref();
+        assert_eq!((deployment.next, report.map(|report| report.outcome)), (next, outcome), "{holder:?} {has_acted}");
+        let because = report.map(|report| report.because.clone()).unwrap_or_default();
+        let passed_on = Reason::TurnPassedOn { execution: "other".into() };
+        assert_eq!(because, if outcome.is_some() { vec![passed_on] } else { vec![] });
+    }
+}
+
+#[test]
+fn whoever_is_redriven_asks_again_once() {
+    let mut deployment = heeded(Answer::Yours, 60);
+    assert!(!deployment.asks_again(0));
+    assert!(deployment.asks_again(1));
+    assert_eq!(deployment.next, Next::TakeTurn);
+    deployment.redrives = 1;
+    assert!(!deployment.asks_again(1) && deployment.asks_again(2));
 }
