@@ -88,6 +88,11 @@ fn main_throws(outcome: Outcome, calls: &[&'static str]) -> Planned {
 }
 
 impl Planned {
+    /// The same with a patience of so many seconds instead of half an hour: what is told is the same, and sooner.
+    fn patient(self, time_out: &str, seconds: u32) -> Self {
+        self.with("policy", json!({ time_out: seconds }))
+    }
+
     fn at(mut self, seconds: u64) -> Self {
         self.at_seconds = seconds;
         self

@@ -50,6 +50,7 @@ mod history;
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use emulator::RecordEntry;
@@ -873,12 +874,13 @@ fn secrets_of(history: History<'_>, observed: &Observed<'_>) -> Secrets {
 }
 
 /// All that the execution told anybody.
-fn told_texts(case: &Case<'_>) -> Vec<String> {
+fn told_texts<'a>(case: &Case<'a>) -> impl Iterator<Item = Cow<'a, str>> {
     let execution = case.execution;
     let sent = case.history.calls_of(&execution.principal).filter(|it| matches!(&*it.call.service, "events" | "sns"));
-    let ending = [execution.error.clone(), execution.cause.clone(), execution.output.as_ref().map(Value::to_string)];
-    let ending = ending.into_iter().flatten();
-    execution.texts.iter().cloned().chain(ending).chain(sent.map(|it| it.call.request.to_string())).collect()
+    let ending = [execution.error.as_deref(), execution.cause.as_deref()].into_iter().flatten();
+    let plain = execution.texts.iter().map(String::as_str).chain(ending).map(Cow::Borrowed);
+    let output = execution.output.iter().map(|output| Cow::Owned(output.to_string()));
+    plain.chain(output).chain(sent.map(|it| Cow::Owned(it.call.request.to_string())))
 }
 
 // ---- rule 9: one at a time

@@ -2,7 +2,7 @@
 //! them, against the emulated service. Each handler signs with its own name, so that the record tells who made a call.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::Duration;
 
 use asl::{
@@ -47,17 +47,22 @@ pub const APPLICATION_MACHINE: &str = "snapshot-application";
 ///
 /// # Panics
 /// When the shipped definition is not one, which a test of its own finds.
-pub fn application_machine() -> StateMachine {
-    machine(APPLICATION, APPLICATION_MACHINE, &BTreeMap::new())
+pub fn application_machine() -> Arc<StateMachine> {
+    static READ: LazyLock<Arc<StateMachine>> =
+        LazyLock::new(|| Arc::new(machine(APPLICATION, APPLICATION_MACHINE, &BTreeMap::new())));
+    Arc::clone(&READ)
 }
 
 /// The definition of a run, ready to run.
 ///
 /// # Panics
 /// When the shipped definition is not one, which a test of its own finds.
-pub fn run_machine() -> StateMachine {
-    let nested = ("SnapshotApplicationStateMachine".to_owned(), application_machine().arn());
-    machine(RUN, RUN_MACHINE, &BTreeMap::from([nested]))
+pub fn run_machine() -> Arc<StateMachine> {
+    static READ: LazyLock<Arc<StateMachine>> = LazyLock::new(|| {
+        let nested = ("SnapshotApplicationStateMachine".to_owned(), application_machine().arn());
+        Arc::new(machine(RUN, RUN_MACHINE, &BTreeMap::from([nested])))
+    });
+    Arc::clone(&READ)
 }
 
 #[expect(clippy::expect_used, reason = "the definitions are part of this binary")]
@@ -314,7 +319,7 @@ impl World {
         stop: impl Future<Output = Stop> + Send,
     ) -> Result<(ExecutionResult, Vec<Execution>), String> {
         let executions = Executions::default();
-        let nested: Vec<Arc<StateMachine>> = vec![Arc::new(application_machine())];
+        let nested: Vec<Arc<StateMachine>> = vec![application_machine()];
         let engine = Engine::new(self.clock.clone(), functions, observer, 1)
             .with_state_machines(Arc::new(nested))
             .with_executions(executions.clone());

@@ -2,7 +2,7 @@
 //! the shipped handlers behind it. All of it in one process and in virtual time, so that an hour passes in milliseconds.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::Duration;
 
 use asl::{
@@ -56,12 +56,18 @@ pub const BUS: &str = "deployments";
 /// The bucket of the applications' code.
 pub const BUCKET: &str = "code";
 
-/// The shipped definition, ready to run; the function names are the Lambdas' own.
+/// The shipped definition, ready to run; the function names are the Lambdas' own. It is read once: reading takes longer than
+/// many a scenario.
 ///
 /// # Panics
 /// When the shipped definition is not one, which a test of its own finds.
+pub fn deploy_machine() -> Arc<StateMachine> {
+    static READ: LazyLock<Arc<StateMachine>> = LazyLock::new(|| Arc::new(read_deploy_machine()));
+    Arc::clone(&READ)
+}
+
 #[expect(clippy::expect_used, reason = "the definition is part of this binary")]
-pub fn deploy_machine() -> StateMachine {
+fn read_deploy_machine() -> StateMachine {
     let substitutions = FUNCTIONS.map(|(name, function)| (name.to_owned(), function.to_owned()));
     StateMachine::parse(DEPLOY, &BTreeMap::from(substitutions)).expect("the shipped definition is valid").named(MACHINE)
 }
@@ -154,7 +160,7 @@ pub struct World {
     pub emulator: Emulator,
     /// What it is played on.
     pub stage: Arc<dyn Stage>,
-    machine: StateMachine,
+    machine: Arc<StateMachine>,
     seed: u64,
     breakers: Mutex<BTreeMap<String, Breaker>>,
     crashed: Arc<Mutex<BTreeMap<&'static str, u64>>>,
@@ -309,7 +315,10 @@ impl World {
     /// When it has not within an hour.
     pub async fn wait_for(&self, application: &str, status: &str) -> Result<(), String> {
         for _ in 0..3_600 {
-            if self.status(application).await? == status {
+            // Asked of the emulator and not of the service, which would take long and leave a record.
+            let applications = self.emulator.applications();
+            let found = applications.iter().find(|it| it.name == application);
+            if found.ok_or_else(|| format!("there is no application {application}"))?.status == status {
                 return Ok(());
             }
             self.clock.sleep(Duration::from_secs(1)).await;
@@ -608,8 +617,12 @@ impl Texts {
         std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// Keeps what was not told just before: most states pass on what they were given.
     fn keep(&self, text: String) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(text);
+        let mut texts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if texts.last() != Some(&text) {
+            texts.push(text);
+        }
     }
 }
 

@@ -171,6 +171,12 @@ fn disturbed() -> Vec<Scenario> {
                 change(json!({ "stop": "graceful" }), NeedsAttention, &[STOP])
                     .crashing("force-stop", 1, CrashKind::HangsAfter),
             ),
+        Scenario::new(
+            "start-unheard-then-stopped",
+            "Nobody hears that the start was made, and somebody stops the application then: it is not started again.",
+        )
+        .when(115, super::by_hand("StopApplication", json!({ "Force": true })))
+        .deploy(change(restart(), Superseded, &[STOP, START]).crashing("submit-update", 2, CrashKind::HangsAfter)),
         Scenario::new("restart-by-force-of-another-lineage", "The newest snapshot is older than the start without state.")
             .when(0, Happening::Snapshots(1))
             .deploy(

@@ -13,7 +13,7 @@ use crate::scenario::{Happening, Planned, Scenario};
 
 /// A healthy change that nobody can verify.
 fn unverified() -> Planned {
-    code(Behaviour::healthy(), NeedsAttention, &[UPDATE])
+    code(Behaviour::healthy(), NeedsAttention, &[UPDATE]).patient("evidenceTimeoutSeconds", 180)
 }
 
 fn flink(status: u16, occurrences: Occurrences) -> Happening {
@@ -45,7 +45,7 @@ fn rest_api() -> Vec<Scenario> {
             "The job crash-loops, and nobody can see it: what cannot be read is neither good nor bad.",
         )
         .when(0, flink(503, Occurrences::Always))
-        .deploy(code(crash_loop(), NeedsAttention, &[UPDATE])),
+        .deploy(code(crash_loop(), NeedsAttention, &[UPDATE]).patient("evidenceTimeoutSeconds", 180)),
         Scenario::new("half-answers", "Flink's answers break off in the middle for a while.")
             .when(0, truncated("flink:/jobs/overview", 40, Occurrences::First(6)))
             .when(0, truncated("flink:/jobs/:id/metrics", 10, Occurrences::First(6)))
@@ -141,7 +141,7 @@ fn cloudwatch() -> Vec<Scenario> {
             "CloudWatch is not needed to find a crash loop and to roll it back, but to see that all is quiet again after it.",
         )
         .when(0, metrics(Occurrences::Always))
-        .deploy(code(crash_loop(), NeedsAttention, &[UPDATE, ROLLBACK])),
+        .deploy(code(crash_loop(), NeedsAttention, &[UPDATE, ROLLBACK]).patient("evidenceTimeoutSeconds", 180)),
     ]
 }
 

@@ -73,9 +73,9 @@ pub(super) fn scenarios() -> Vec<Scenario> {
                 .with("policy", json!({ "bakeSeconds": 1_800 })),
         ),
         Scenario::new("restore-that-never-ends", "The restore of state takes hours, longer than the policy has patience.")
-            .deploy(rolled_back(JobFault::SlowRestore { seconds: 20_000 }.into())),
+            .deploy(rolled_back(JobFault::SlowRestore { seconds: 20_000 }.into()).patient("settleTimeoutSeconds", 300)),
         Scenario::new("failing-checkpoints", "Every task runs, but no checkpoint ever completes: not healthy.")
-            .deploy(rolled_back(JobFault::FailingCheckpoints { from_seconds: 0 }.into())),
+            .deploy(rolled_back(JobFault::FailingCheckpoints { from_seconds: 0 }.into()).patient("settleTimeoutSeconds", 300)),
         Scenario::new(
             "checkpoints-fail-in-the-bake",
             "One checkpoint completes, later ones fail, and the job goes on: the bake looks at restarts, so it is accepted.",

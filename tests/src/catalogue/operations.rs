@@ -121,7 +121,7 @@ fn rungs() -> Vec<Scenario> {
             "The rollback hangs, and while it lasts the service takes no forced stop: a person is asked.",
         )
         .when(0, hangs("RollbackApplication"))
-        .deploy(code(crash_loop(), NeedsAttention, &[UPDATE, ROLLBACK, FORCE_REFUSED])),
+        .deploy(code(crash_loop(), NeedsAttention, &[UPDATE, ROLLBACK, FORCE_REFUSED]).patient("operationTimeoutSeconds", 300)),
         Scenario::new("forced-stop-rejected", "No rollback and no forced stop: every way back is barred.")
             .when(0, no_rollback())
             .when(0, fault("StopApplication", error("InvalidRequestException", 400), Occurrences::Always))
@@ -133,13 +133,13 @@ fn rungs() -> Vec<Scenario> {
         Scenario::new("forced-stop-never-ends", "No rollback, and the forced stop hangs.")
             .when(0, no_rollback())
             .when(0, hangs("StopApplication"))
-            .deploy(code(crash_loop(), NeedsAttention, &[UPDATE, ROLLBACK_REFUSED, FORCE])),
+            .deploy(code(crash_loop(), NeedsAttention, &[UPDATE, ROLLBACK_REFUSED, FORCE]).patient("operationTimeoutSeconds", 300)),
         Scenario::new("start-back-fails", "All is put back, but the start from the snapshot fails: a person is asked.")
             .when(0, fails("StartApplication"))
             .deploy(main_throws(NeedsAttention, &[UPDATE, UPDATE, START])),
         Scenario::new("start-back-never-ends", "All is put back, but the start hangs: a person is asked.")
             .when(0, hangs("StartApplication"))
-            .deploy(main_throws(NeedsAttention, &[UPDATE, UPDATE, START])),
+            .deploy(main_throws(NeedsAttention, &[UPDATE, UPDATE, START]).patient("operationTimeoutSeconds", 300)),
         Scenario::new(
             "update-cannot-take-its-snapshot-but-there-is-an-older-one",
             "The same where a rollback could be had: it would throw away what the job has done since, so a person is asked.",

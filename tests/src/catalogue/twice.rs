@@ -3,15 +3,16 @@
 use emulator::Loss::{ConnectionReset, ServerError};
 use emulator::simulated::Behaviour;
 use emulator::{Effect, Occurrences};
-use lifecycle::report::Outcome::{Deployed, Restored, RolledBack};
+use lifecycle::report::Outcome::{Deployed, NeedsAttention, NoChange, Restored, RolledBack, Superseded};
+use serde_json::json;
 use std::time::Duration;
 
 use super::operations::{no_rollback, whole_ladder};
 use super::{
-    FORCE, ROLLBACK, ROLLBACK_REFUSED, START, UPDATE, UPDATE_REFUSED, bad, code, crash_loop, fault, good, lost,
-    main_throws,
+    FORCE, ROLLBACK, ROLLBACK_REFUSED, START, STOP, UPDATE, UPDATE_REFUSED, bad, change, code, crash_loop, fault, good,
+    lost, main_throws,
 };
-use crate::scenario::{CrashKind, Planned, Scenario};
+use crate::scenario::{CrashKind, Happening, Planned, Scenario};
 
 const UPDATE_LOST: &str = "UpdateApplication (answer lost)";
 const ROLLBACK_LOST: &str = "RollbackApplication (answer lost)";
@@ -176,5 +177,18 @@ fn executions() -> Vec<Scenario> {
             "An execution that ended in a rollback is redriven: it says so again.",
         )
         .deploy(failed),
+        Scenario::new(
+            "redriven-after-anothers-turn",
+            "A restart is aborted during its stop, another stops the application for good, and the restart is redriven.",
+        )
+        .deploy(redriven(change(json!({ "stop": "graceful", "start": true }), NeedsAttention, &[STOP]), 20, 900))
+        .deploy(change(json!({ "stop": "graceful" }), NoChange, &[]).at(30)),
+        Scenario::new(
+            "redriven-before-it-began",
+            "An execution is aborted before it has done anything, and redriven when another has gone live.",
+        )
+        .when(0, Happening::Maintenance(100))
+        .deploy(redriven(Planned { outcome: Some(Superseded), calls: Vec::new(), ..good() }, 20, 900))
+        .deploy(good().at(30)),
     ]
 }

@@ -152,16 +152,26 @@ impl<'a> History<'a> {
 }
 
 /// The job of this number and those whose state it carries on, the newest first; followed from snapshot to snapshot,
-/// and not taken from what the job itself is said to carry on.
+/// and not taken from what the job itself is said to carry on. What the service has restarted for reasons of its own is the
+/// same job, whether it has kept the state or not: nobody is told.
 pub(super) fn ancestry(jobs: &[Job<'_>], job: u64) -> Vec<u64> {
     let mut ancestry = vec![job];
     let mut youngest = job;
-    while let Some(found) = jobs.iter().find(|it| it.started.job == youngest)
-        && let Some(from) = &found.started.restored_from
-        && from.job < youngest
+    while let Some(place) = jobs.iter().position(|it| it.started.job == youngest)
+        && let Some(older) = jobs.get(place).and_then(|found| carried_on(found, jobs.get(..place)?.last()))
+        && older < youngest
     {
-        ancestry.push(from.job);
-        youngest = from.job;
+        ancestry.push(older);
+        youngest = older;
     }
     ancestry
+}
+
+/// The job that this one carries on; `before` is the one that ran before it.
+fn carried_on(job: &Job<'_>, before: Option<&Job<'_>>) -> Option<u64> {
+    let is_restarted_by_the_service = matches!(&*job.started.cause, "Autoscaling" | "Maintenance");
+    match &job.started.restored_from {
+        Some(from) => Some(from.job),
+        None => before.filter(|_| is_restarted_by_the_service).map(|before| before.started.job),
+    }
 }

@@ -10,7 +10,11 @@
 //! - a Lambda that is run twice, or not at all, is the same run for every call that it makes;
 //! - calls of one operation that come at the same moment are throttled together;
 //! - of a call that changes nothing it does not matter whether it was done: answered by an error it is the same as failed
-//!   by that error, and broken off it is the same as not reached.
+//!   by that error, and broken off it is the same as not reached;
+//! - where the SDK makes such a call it tries again, whether it was answered by an error or not at all;
+//! - a Lambda that dies at such a call leaves behind what it does when it dies at the last call before that changes
+//!   something, or at its first;
+//! - when an execution is aborted, it does not matter which call its Lambda is making if none of its calls changes anything.
 
 use std::any::Any;
 use std::collections::{BTreeMap, BTreeSet};
@@ -36,7 +40,7 @@ use crate::checker::{ExecutionTrace, Observed, check};
 use crate::scenario::{Crash, CrashKind, Happening, Planned, Scenario, calls_of, happen, input_of, report_of, until};
 use crate::simulation::coverage::{Coverage, Watcher, faults_of_lambda};
 use crate::simulation::judge::{Actor, Left, Mistake};
-use crate::simulation::play::{Ended, LONGEST, Rest, look};
+use crate::simulation::play::{Ended, LONGEST, Rest, at_rest};
 use crate::simulation::table::Table;
 use crate::simulation::{situations, story};
 use crate::world::{FUNCTIONS, Stage, World};
@@ -151,6 +155,23 @@ struct Call {
     invocation: u32,
     /// Its number among the calls that the Lambda makes then; 1 is the first.
     of_invocation: u32,
+    /// Whether any of the calls that the Lambda makes then may change something.
+    is_among_changes: bool,
+}
+
+impl Call {
+    /// Whether another run is provably the same as this variant's, so that this one need not be made.
+    fn is_like_another(&self, variant: Variant) -> bool {
+        let is_of_flink = self.operation.starts_with("flink:");
+        match variant {
+            Variant::Lost | Variant::Unreachable => !self.changes,
+            Variant::Reset => !self.changes && !is_of_flink,
+            Variant::Dies => !self.changes && self.of_invocation > 1,
+            Variant::Aborted => !self.is_among_changes && self.of_invocation > 1,
+            Variant::Twice | Variant::Gone => self.of_invocation > 1,
+            Variant::Fails | Variant::Throttled => false,
+        }
+    }
 }
 
 /// A scenario with its calls.
@@ -445,8 +466,14 @@ fn scored(scenario: &Scenario) -> Result<(Score, Coverage, Option<Violation>), S
                 function: invocation.function,
                 invocation: u32::try_from(before).unwrap_or(u32::MAX),
                 of_invocation: of_deployment - invocation.calls_before,
+                is_among_changes: false,
             });
         }
+    }
+    let invocation_of = |call: &Call| (call.deployment, call.function, call.invocation);
+    let changing: BTreeSet<_> = calls.iter().filter(|call| call.changes).map(invocation_of).collect();
+    for call in &mut calls {
+        call.is_among_changes = changing.contains(&invocation_of(call));
     }
     let outcomes = outcomes(scenario, &played);
     Ok((Score { scenario: scenario.clone(), calls, outcomes }, played.coverage, violation))
@@ -508,13 +535,9 @@ fn wanted<'a>(
                 continue;
             }
             // Where one call is asked for, it is run whether others are the same or not.
-            let is_same = options.call.is_none()
-                && match variant {
-                    Variant::Lost | Variant::Unreachable => !call.changes,
-                    Variant::Throttled => !throttled.insert((call.deployment, call.at, call.operation.as_str())),
-                    Variant::Twice | Variant::Gone => call.of_invocation > 1,
-                    Variant::Fails | Variant::Reset | Variant::Dies | Variant::Aborted => false,
-                };
+            let is_throttled_before =
+                variant == Variant::Throttled && !throttled.insert((call.deployment, call.at, call.operation.as_str()));
+            let is_same = options.call.is_none() && (is_throttled_before || call.is_like_another(variant));
             if is_same {
                 summary.add(name, variant, &Count { same: 1, ..Count::default() });
             } else {
@@ -699,7 +722,7 @@ async fn play_here(scenario: &Scenario, disturbed: Option<Disturbed<'_>>) -> Res
     }
     world.emulator.clear_faults();
     let record = world.emulator.record();
-    let rest = look(&world, application).await?;
+    let rest = at_rest(&world, application).await;
     let (panics, invocations, coverage) = (stage.panics(), stage.invocations(), stage.watcher.take());
     Ok(Played { ended, record, rest, is_endless, panics, invocations, coverage })
 }

@@ -6,8 +6,8 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::ops::RangeInclusive;
 
-use emulator::RecordEntry;
 use emulator::record::{Call, Event};
+use emulator::{Effect, Fault, RecordEntry};
 use lifecycle::report::Outcome;
 use lifecycle::verdict::Reason;
 
@@ -150,7 +150,7 @@ impl Aftermath {
     }
 
     /// Who ends as Superseded for another reason than a newer upload has met somebody: a person, the service, or an
-    /// execution that was redriven. Another execution is not in its turn.
+    /// execution that was redriven. Another execution is not in its turn. Whoever is shown the past may meet those before.
     fn superseded_by_nobody(&self) -> Vec<Mistake> {
         let mut mistakes = Vec::new();
         let out_of_turn: BTreeSet<&str> = self
@@ -158,6 +158,10 @@ impl Aftermath {
             .filter(|(_, ended)| Self::is_redriven(ended) || self.runs_late(ended))
             .map(|(_, ended)| &*ended.trace.principal)
             .collect();
+        let shows_the_past = |part: &Part| matches!(part, Part::Fault(Fault { effect: Effect::StaleRead(_), .. }));
+        if self.plan.kept().any(|(_, part)| shows_the_past(part)) {
+            return mistakes;
+        }
         for (asked, ended) in self.all().filter(|(_, ended)| !Self::is_redriven(ended)) {
             let Some(report) = ended.report.as_ref().filter(|report| report.outcome == Outcome::Superseded) else {
                 continue;
@@ -314,12 +318,11 @@ impl Left<'_> {
             return None;
         }
         let name = format!("{} ({what}), {:?}", ended.trace.name, ended.outcome());
-        let Rest { application, status, look, .. } = self.rest;
+        let Rest { application, status, is_well, .. } = self.rest;
         let bad = |what: String| Some(mistake("left well, or told", what));
-        match (status.as_deref(), look) {
-            (Some("RUNNING" | "READY"), Some(Outcome::NoChange)) => {}
-            (Some("RUNNING"), Some(Outcome::NeedsAttention)) if self.may_fail_later => {}
-            _ => return bad(format!("{application} is {status:?} and was found {look:?} after {name}")),
+        let is_excused = status.as_deref() == Some("RUNNING") && self.may_fail_later;
+        if !is_well && !is_excused {
+            return bad(format!("{application} is {status:?} and not well after {name}"));
         }
         // What was aborted or overtaken, and what a person was asked to look at, may have left it stopped, too.
         let may_leave_it_stopped = |actor: &Actor<'_>| {
@@ -336,7 +339,13 @@ impl Left<'_> {
             || was_stopped_by_a_person
             || has_finished
             || self.may_fail_later;
-        if status.as_deref() == Some("READY") && self.was_running && !was_to_stop {
+        // It may have been found so by whoever came first, or after a person.
+        let is_of_ours = |act: &Act<'_>| self.actors.iter().any(|it| act.is_by(&it.ended.trace.principal));
+        let first = all_acts().find(|act| act.is_by(&ended.trace.principal));
+        let before = first.and_then(|first| all_acts().take_while(|act| act.place < first.place).last());
+        let was_found_so = first.is_some_and(|act| act.call.before.as_ref().is_some_and(|it| it.status == "READY"));
+        let was_running = self.was_running && !(was_found_so && before.is_none_or(|act| !is_of_ours(&act)));
+        if status.as_deref() == Some("READY") && was_running && !was_to_stop {
             return bad(format!("{application} was stopped, for which nobody asked, after {name}"));
         }
         None
@@ -348,7 +357,8 @@ impl Left<'_> {
         self.actors.iter().rfind(|actor| {
             let vouching = [Outcome::Deployed, Outcome::NoChange, Outcome::RolledBack, Outcome::Restored];
             let is_vouching = actor.ended.outcome().is_some_and(|outcome| vouching.contains(&outcome));
-            is_vouching && actor.ended.trace.ended_at > acted_at
+            // One that is redriven in the state Failed says again what it said before.
+            is_vouching && actor.ended.report.as_ref().is_some_and(|report| report.ended_at > acted_at)
         })
     }
 }

@@ -16,7 +16,7 @@ use crate::world::{App, noon};
 
 /// The applications that there may be.
 const APPLICATIONS: [&str; 2] = ["orders", "payments"];
-/// Executions begin within this time.
+/// Executions that get in each other's way begin within this time.
 const BEGINNINGS_SECONDS: u64 = 600;
 
 /// All that one seed draws.
@@ -183,14 +183,14 @@ impl Plan {
             let first = parts.iter().filter(|part| matches!(part, Part::Asked(_))).count();
             asked(&mut chance, application, first, &mut parts);
             for _ in 0..chance.usize(..3) {
-                parts.push(Part::Around(application, chance.u64(1..1_200), Around::draw(&mut chance)));
+                parts.push(Part::Around(application, chance.u64(1..2_000), Around::draw(&mut chance)));
             }
         }
         for _ in 0..chance.usize(..3) {
             parts.push(Part::Fault(fault(&mut chance)));
         }
         if chance.u8(..5) == 0 {
-            parts.push(Part::Snapshots(chance.u64(..1_200)));
+            parts.push(Part::Snapshots(chance.u64(..2_000)));
         }
         Self { seed, applications, parts, left_out: BTreeSet::new() }
     }
@@ -296,16 +296,24 @@ fn quirks(chance: &mut Rng, of: &'static str, parts: &mut Vec<Part>) {
 
 fn asked(chance: &mut Rng, application: &'static str, first: usize, parts: &mut Vec<Part>) {
     let is_shared_key = chance.bool();
-    let mut before = 0;
-    for number in first..first + chance.usize(1..=4) {
-        let at_seconds = match chance.u8(..4) {
+    let (mut before, mut has_no_state) = (0, false);
+    for number in first..first + one_of(chance, &[1, 1, 1, 2, 2, 2, 3, 3, 4]) {
+        let at_seconds = match chance.u8(..8) {
             0 => 0,
             1 => before,
             2 => before + chance.u64(1..30),
-            _ => chance.u64(..BEGINNINGS_SECONDS),
+            3 | 4 => before + chance.u64(..BEGINNINGS_SECONDS),
+            5 => chance.u64(..BEGINNINGS_SECONDS),
+            // One after the other, as a rule.
+            _ => before + chance.u64(BEGINNINGS_SECONDS..3 * BEGINNINGS_SECONDS),
         };
         before = at_seconds;
-        let asked = Asked { number, application, at_seconds, is_shared_key, ..Asked::draw(chance) };
+        let mut asked = Asked { number, application, at_seconds, is_shared_key, ..Asked::draw(chance) };
+        // Which snapshot is of a job that began without state, the service does not tell: a known limit of forced restarts.
+        has_no_state |= asked.gives_state_up();
+        if has_no_state && asked.input["stop"] == "force" {
+            asked.input["stop"] = "graceful".into();
+        }
         let disturbances = disturbances(chance, asked.is_upload);
         parts.push(Part::Asked(asked));
         parts.extend(disturbances.into_iter().map(|it| Part::Disturbed(number, it)));
@@ -348,6 +356,10 @@ impl Asked {
             asked.input["restore"] = json!({ "allowNonRestoredState": true });
         }
         asked
+    }
+
+    fn gives_state_up(&self) -> bool {
+        self.input["restore"]["type"] == "SKIP_RESTORE_FROM_SNAPSHOT"
     }
 
     /// Whether the application is to stand still then.
@@ -522,7 +534,7 @@ impl Around {
 
 /// Something that goes wrong for a while with the table, with Step Functions, with S3's events, or with the service.
 fn fault(chance: &mut Rng) -> Fault {
-    let from = noon() + SignedDuration::from_secs(700 + chance.i64(0..900));
+    let from = noon() + SignedDuration::from_secs(700 + chance.i64(0..1_800));
     let for_a_while = Occurrences::Between { from, until: from + SignedDuration::from_secs(chance.i64(5..200)) };
     let first = Occurrences::First(chance.u32(1..8));
     let nth = Occurrences::Nth(chance.u32(1..5));
@@ -530,7 +542,7 @@ fn fault(chance: &mut Rng) -> Fault {
     let lost = Effect::LostResponse(one_of(chance, &[Loss::ServerError, Loss::ConnectionReset]));
     let error = |code: &str, status| Effect::Error { code: code.to_owned(), status, message: "injected".to_owned() };
     let denied = error("AccessDeniedException", 400);
-    let stale = Effect::StaleRead(std::time::Duration::from_secs(chance.u64(1..120)));
+    let stale = Effect::StaleRead(std::time::Duration::from_secs(chance.u64(1..45)));
     let table = one_of(chance, &["dynamodb:GetItem", "dynamodb:PutItem"]);
     let act = ["UpdateApplication", "StopApplication", "StartApplication", "RollbackApplication"];
     let act = one_of(chance, &act);

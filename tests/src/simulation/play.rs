@@ -1,7 +1,6 @@
 //! Plays a plan: sets its world up, lets everything that was drawn happen in virtual time, and keeps what came of it.
 
 use std::collections::BTreeMap;
-use std::future::pending;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -26,7 +25,9 @@ use crate::world::{App, BUCKET, MACHINE, OPERATOR, Stage, TURNS, World};
 /// Nothing that was asked for goes on longer: a turn's time-out, a deadline and its slack, and a redrive of both.
 pub(crate) const LONGEST: Duration = Duration::from_hours(48);
 /// How long an application may take to come to rest when everybody has ended.
-const REST_SECONDS: u64 = 3_600;
+const REST_SECONDS: i64 = 3_600;
+/// How long a job has to stay well: longer than the loops that are never well.
+const STAYS_WELL: Duration = Duration::from_secs(150);
 
 /// An execution that was run.
 #[derive(Debug, Clone)]
@@ -55,8 +56,8 @@ pub struct Rest {
     pub status: Option<String>,
     /// What its code does, by its configuration.
     pub behaviour: Option<Behaviour>,
-    /// What an execution found that asked for nothing but a look; none where the application never came to rest.
-    pub look: Option<Outcome>,
+    /// Whether it stands still, or its job is at work and stays so.
+    pub is_well: bool,
 }
 
 /// What a plan has left behind.
@@ -66,7 +67,7 @@ pub struct Aftermath {
     pub plan: Plan,
     /// The executions, in the order of their starts.
     pub ended: Vec<Ended>,
-    /// What the emulator wrote down, but for the last look.
+    /// What the emulator wrote down.
     pub record: Vec<RecordEntry>,
     /// What was told to people and machines.
     pub published: Vec<Published>,
@@ -114,7 +115,7 @@ async fn play(plan: Plan, stage: Arc<dyn Stage>) -> Result<Aftermath, String> {
     let is_endless = is_over.is_err();
     let mut rest = Vec::new();
     for app in plan.apps() {
-        rest.push(look(&world, app.name).await?);
+        rest.push(at_rest(&world, app.name).await);
     }
     let started: Vec<String> = world.emulator.executions().executions().into_iter().map(|it| it.name).collect();
     let mut ended: Vec<Ended> = taken(&ended).into_values().collect::<Result<_, _>>()?;
@@ -330,7 +331,7 @@ async fn run_what_is_started(world: Arc<World>, plan: Plan, ended: Endings) {
 /// A run of the schedule, that keeps little.
 async fn take_snapshots(world: &World, number: usize) -> Option<RunSummary> {
     let applications: Vec<String> = world.emulator.applications().into_iter().map(|it| it.name).collect();
-    let retention = json!({ "keepNewest": 1, "keepYoungerThanHours": 0, "rollbackWindowHours": 0, "anyPrefix": true });
+    let retention = json!({ "keepNewest": 1, "keepYoungerThanHours": 0, "rollbackWindowHours": 1, "anyPrefix": true });
     let input = json!({ "applications": applications, "retention": retention });
     summary_of(&world.take_snapshots(&format!("snapshots-{number}"), &input).await.ok()?.result).ok()
 }
@@ -353,28 +354,41 @@ impl Around {
     }
 }
 
-/// Waits until the application is at rest, and has an execution look at it that is to change nothing.
-pub(crate) async fn look(world: &World, application: &'static str) -> Result<Rest, String> {
-    let mut rest = Rest { application, status: None, behaviour: None, look: None };
+/// Waits until the application is at rest, and asks the job itself how it is: neither the deployer nor the service.
+pub(crate) async fn at_rest(world: &World, application: &'static str) -> Rest {
+    let mut rest = Rest { application, status: None, behaviour: None, is_well: false };
     let began = world.clock.now();
-    while world.clock.now().duration_since(began).as_secs() < REST_SECONDS.cast_signed() {
-        let Ok(status) = world.status(application).await else {
-            rest.status = None;
-            break;
-        };
+    while world.clock.now().duration_since(began).as_secs() < REST_SECONDS {
+        let applications = world.emulator.applications();
+        let found = applications.into_iter().find(|it| it.name == application);
+        rest.status = found.map(|found| found.status);
         rest.behaviour = world.behaviour_of(application).await;
-        rest.status = Some(status.clone());
-        let input = match &*status {
-            "RUNNING" => json!({ "application": application, "start": true }),
-            "READY" => json!({ "application": application, "stop": "graceful" }),
-            _ => {
-                world.clock.sleep(Duration::from_secs(10)).await;
-                continue;
-            }
+        rest.is_well = match rest.status.as_deref() {
+            None => return rest,
+            Some("READY") => true,
+            Some("RUNNING") => is_at_work_and_stays_so(world, application).await,
+            Some(_) => false,
         };
-        let (_, result) = world.deploy(&format!("last-{application}"), input, pending()).await?;
-        rest.look = report_of(&result).map(|report| report.outcome);
-        break;
+        if rest.is_well {
+            return rest;
+        }
+        world.clock.sleep(Duration::from_secs(10)).await;
     }
-    Ok(rest)
+    rest
+}
+
+/// Whether all tasks of the application's job run, and run on without a restart.
+async fn is_at_work_and_stays_so(world: &World, application: &str) -> bool {
+    let data_plane = world.emulator.data_plane();
+    let at_work = async || {
+        let answer = data_plane.rest(application, "/jobs/overview").await;
+        let overview: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+        let job = &overview["jobs"][0];
+        let is_at_work = job["state"] == "RUNNING" && job["tasks"]["running"] == job["tasks"]["total"];
+        let restarts = data_plane.metrics(application).await.map(|metrics| metrics.restarts);
+        is_at_work.then(|| (job["jid"].clone(), restarts))
+    };
+    let before = at_work().await;
+    world.clock.sleep(STAYS_WELL).await;
+    before.is_some() && before == at_work().await
 }

@@ -158,7 +158,7 @@ async fn play(situation: &Situation, watcher: Arc<Watcher>) -> Result<Option<Str
     let lost = LostAnswers(situation.lost.clone());
     let functions = snapshot_functions(&world, lost, &Metrics::on(std::io::sink()));
     let executions = Executions::default();
-    let nested: Vec<Arc<StateMachine>> = vec![Arc::new(application_machine())];
+    let nested: Vec<Arc<StateMachine>> = vec![application_machine()];
     let engine = Engine::new(world.clock.clone(), functions, watcher as Arc<dyn Observer>, 1)
         .with_state_machines(Arc::new(nested))
         .with_executions(executions.clone());

@@ -62,7 +62,8 @@ pub(crate) fn timeline(ended: &[Ended], record: &[RecordEntry], rest: &[Rest]) -
     }
     story.push_str(&changes(record, began));
     for rest in rest {
-        let _ = writeln!(story, "{} at the end: {:?}, found {:?}", rest.application, rest.status, rest.look);
+        let well = if rest.is_well { "well" } else { "not well" };
+        let _ = writeln!(story, "{} at the end: {:?}, {well}", rest.application, rest.status);
     }
     story
 }
