@@ -257,7 +257,7 @@ scenarios! {
     crash_loop_aborted_and_redriven,
     aborted_in_the_rollback_and_redriven,
     redriven_after_a_rollback,
-    redriven_after_anothers_turn,
+    redriven_after_another,
     redriven_before_it_began,
     unknown_field,
     wrong_type,

@@ -178,7 +178,7 @@ fn executions() -> Vec<Scenario> {
         )
         .deploy(failed),
         Scenario::new(
-            "redriven-after-anothers-turn",
+            "redriven-after-another",
             "A restart is aborted during its stop, another stops the application for good, and the restart is redriven.",
         )
         .deploy(redriven(change(json!({ "stop": "graceful", "start": true }), NeedsAttention, &[STOP]), 20, 900))
