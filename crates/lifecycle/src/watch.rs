@@ -338,9 +338,10 @@ fn running_job_verdict(
 }
 
 /// The moment of a look, but not before the job that it has shown: a step that is run again keeps the time of its first run.
+/// A job of a later time than that goes by another clock.
 fn not_before(job: &Job, now: Timestamp) -> Timestamp {
     let latest = now.saturating_add(LONGEST_STEP).unwrap_or(Timestamp::MAX);
-    job.submitted_at.map_or(now, |submitted_at| submitted_at.clamp(now, latest))
+    job.submitted_at.filter(|submitted_at| (now..=latest).contains(submitted_at)).unwrap_or(now)
 }
 
 /// Notices whether this is the submission of the last look, and says whether it is another one: the service scaled or

@@ -48,6 +48,7 @@ const UNREACHABLE: &[(Group, &str, &str)] = &[
     (Group::Error, "StepFunctions.AWSStepFunctionsException", STEP_FUNCTIONS),
     (Group::Error, "StepFunctions.SdkClientException", STEP_FUNCTIONS),
     (Group::Error, "StepFunctions.ExecutionLimitExceededException", STEP_FUNCTIONS),
+    (Group::Error, "InvalidEvent", "the definitions send what the handlers read"),
     (Group::Error, "UnwritableResult", "all that the handlers return can be written as JSON"),
 ];
 const FOLLOWED: &str = "the service's own rollback is followed from the moment on when it is seen: it is not begun";

@@ -356,6 +356,20 @@ fn a_restart_begins_steadiness_and_quiet_time_again() {
     assert_eq!(watch(&deployment).restarts_explained, 1);
 }
 
+/// A step that is run again goes by the time of its first run: what it sees may have begun since.
+#[test]
+fn a_job_is_not_steady_before_it_began() {
+    let table = [(5, 10), (10, 10), (100, 100), (610, 610), (611, 10)];
+    for (submitted_at, steady_since) in table {
+        let mut deployment = watched(&json!({}));
+        let job = Job { submitted_at: Some(at(submitted_at)), ..job(0) };
+        judge_job(&mut deployment, &running_look(job), at(10));
+        let watch = watch(&deployment);
+        let expected = (Some(at(steady_since)), Some(at(steady_since)));
+        assert_eq!((watch.steady_since, watch.quiet_since), expected, "submitted at {submitted_at}");
+    }
+}
+
 #[test]
 fn a_job_that_does_not_settle_in_time_is_failing() {
     let lacking = || Job { completed_checkpoints: Some(0), failed_checkpoints: Some(2), ..job(0) };
