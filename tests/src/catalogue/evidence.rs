@@ -142,7 +142,7 @@ fn errors() -> Vec<Scenario> {
     ];
     let about = "An error that this read does not document ends it before anything was touched: a person is asked.";
     let asked_of_a_person = |name, effect| {
-        let read = fault("ListApplicationSnapshots", effect, Occurrences::Nth(1));
+        let read = fault("ListApplicationSnapshots", effect, Occurrences::Always);
         Scenario::new(name, about).when(0, read).deploy(code(Behaviour::healthy(), NeedsAttention, &[]))
     };
     let role = Effect::Error {
