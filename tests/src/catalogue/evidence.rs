@@ -21,7 +21,7 @@ fn flink(status: u16, occurrences: Occurrences) -> Happening {
 }
 
 pub(super) fn scenarios() -> Vec<Scenario> {
-    [rest_api(), service(), errors(), cloudwatch(), throttling(), clocks()].concat()
+    [rest_api(), service(), cloudwatch(), throttling(), clocks()].concat()
 }
 
 fn rest_api() -> Vec<Scenario> {
@@ -124,36 +124,6 @@ fn service() -> Vec<Scenario> {
             .when(0, fault("events:PutEvents", error("InternalException", 500), Occurrences::Always))
             .deploy(bad()),
     ]
-}
-
-/// Every error that a read of the service could be answered with, at a step that cannot do without it.
-fn errors() -> Vec<Scenario> {
-    let names = [
-        ("read-answered-with-invalid-argument", "InvalidArgumentException"),
-        ("read-answered-with-invalid-request", "InvalidRequestException"),
-        ("read-answered-with-invalid-configuration", "InvalidApplicationConfigurationException"),
-        ("read-answered-with-code-validation", "CodeValidationException"),
-        ("read-answered-with-limit-exceeded", "LimitExceededException"),
-        ("read-answered-with-not-found", "ResourceNotFoundException"),
-        ("read-answered-with-in-use", "ResourceInUseException"),
-        ("read-answered-with-concurrent-modification", "ConcurrentModificationException"),
-        ("read-answered-with-unsupported", "UnsupportedOperationException"),
-        ("read-answered-with-news", "TeapotException"),
-    ];
-    let about = "An error that this read does not document ends it before anything was touched: a person is asked.";
-    let asked_of_a_person = |name, effect| {
-        let read = fault("ListApplicationSnapshots", effect, Occurrences::Always);
-        Scenario::new(name, about).when(0, read).deploy(code(Behaviour::healthy(), NeedsAttention, &[]))
-    };
-    let role = Effect::Error {
-        code: "InvalidArgumentException".to_owned(),
-        status: 400,
-        message: "Please check the role provided or validity of S3 location you provided.".to_owned(),
-    };
-    let mut scenarios: Vec<_> = names.map(|(name, code)| asked_of_a_person(name, error(code, 400))).into();
-    scenarios.push(asked_of_a_person("read-answered-with-role-not-ready", role));
-    scenarios.push(asked_of_a_person("read-answered-with-nonsense", answer("[")));
-    scenarios
 }
 
 const UNHEARD_OF: &str = r#"{"ApplicationDetail": {"ApplicationName": "orders", "ApplicationStatus": "DREAMING",
