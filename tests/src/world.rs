@@ -316,8 +316,7 @@ impl World {
     pub async fn wait_for(&self, application: &str, status: &str) -> Result<(), String> {
         for _ in 0..3_600 {
             // Asked of the emulator and not of the service, which would take long and leave a record.
-            let applications = self.emulator.applications();
-            let found = applications.iter().find(|it| it.name == application);
+            let found = self.emulator.application(application);
             if found.ok_or_else(|| format!("there is no application {application}"))?.status == status {
                 return Ok(());
             }

@@ -96,6 +96,18 @@ pub struct ApplicationView {
     pub parallelism_per_kpu: u32,
 }
 
+fn view_of(application: &Application) -> Option<ApplicationView> {
+    let version = application.current()?;
+    Some(ApplicationView {
+        name: application.name.clone(),
+        runtime: version.runtime.clone(),
+        status: application.status.name().to_owned(),
+        version: application.version,
+        parallelism: configuration::current_parallelism(&version.configuration),
+        parallelism_per_kpu: configuration::parallelism_per_kpu(&version.configuration),
+    })
+}
+
 /// Managed Service for Apache Flink, with all that belongs to it. Clones are the same emulator; its background tasks end
 /// with the last of them.
 #[derive(Clone)]
@@ -232,6 +244,11 @@ impl Emulator {
     /// The applications that there are, by name.
     pub fn applications(&self) -> Vec<ApplicationView> {
         self.inner().applications()
+    }
+
+    /// The application of this name, if there is one.
+    pub fn application(&self, name: &str) -> Option<ApplicationView> {
+        lock(&self.inner().state).applications.get(name).and_then(view_of)
     }
 
     /// CloudWatch's metrics and alarms.
@@ -498,19 +515,7 @@ impl Inner {
     }
 
     fn applications(&self) -> Vec<ApplicationView> {
-        let state = lock(&self.state);
-        let view = |application: &Application| {
-            let version = application.current()?;
-            Some(ApplicationView {
-                name: application.name.clone(),
-                runtime: version.runtime.clone(),
-                status: application.status.name().to_owned(),
-                version: application.version,
-                parallelism: configuration::current_parallelism(&version.configuration),
-                parallelism_per_kpu: configuration::parallelism_per_kpu(&version.configuration),
-            })
-        };
-        state.applications.values().filter_map(view).collect()
+        lock(&self.state).applications.values().filter_map(view_of).collect()
     }
 
     /// Lets presigned URLs begin with something else.

@@ -359,9 +359,7 @@ pub(crate) async fn at_rest(world: &World, application: &'static str) -> Rest {
     let mut rest = Rest { application, status: None, behaviour: None, is_well: false };
     let began = world.clock.now();
     while world.clock.now().duration_since(began).as_secs() < REST_SECONDS {
-        let applications = world.emulator.applications();
-        let found = applications.into_iter().find(|it| it.name == application);
-        rest.status = found.map(|found| found.status);
+        rest.status = world.emulator.application(application).map(|found| found.status);
         rest.behaviour = world.behaviour_of(application).await;
         rest.is_well = match rest.status.as_deref() {
             None => return rest,

@@ -74,8 +74,7 @@ type Memory = Arc<Mutex<BTreeMap<(String, &'static str), Value>>>;
 impl Scene {
     /// The version that the application has, whatever the caller knows of it.
     fn version_at_hand(&self, application: &Value) -> Option<u64> {
-        let applications = self.emulator.applications();
-        applications.iter().find(|it| Some(it.name.as_str()) == application.as_str()).map(|it| it.version)
+        self.emulator.application(application.as_str()?).map(|it| it.version)
     }
 
     fn keep(&self, what: &'static str, value: Value) {
