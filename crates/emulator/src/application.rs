@@ -395,8 +395,13 @@ impl Application {
         }
     }
 
-    /// The snapshot that the current version's run configuration asks for; none starts without state.
+    /// The snapshot that the current version's run configuration asks for; none starts without state. Autoscaling carries the
+    /// job on from the snapshot that it has been stopped with, however it was started.
     pub(crate) fn snapshot_to_restore(&self) -> Result<Option<&Arc<Snapshot>>, String> {
+        let takes_snapshots = self.current().is_some_and(|it| configuration::snapshots_enabled(&it.configuration));
+        if self.status == Status::Autoscaling && takes_snapshots {
+            return Ok(self.latest_snapshot(None));
+        }
         let restore = self.current().map(|version| configuration::restore(&version.configuration));
         match restore.unwrap_or(Ok(Restore::Latest)).map_err(|error| error.message)? {
             Restore::Latest => Ok(self.latest_snapshot(None)),

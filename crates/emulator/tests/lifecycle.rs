@@ -419,6 +419,26 @@ async fn autoscaling_changes_the_parallelism_and_no_version() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn autoscaling_carries_the_job_on_however_it_was_started() {
+    let world = World::new();
+    world.running().await;
+    world.snapshot("old").await;
+    let custom = ApplicationRestoreConfiguration::builder()
+        .application_restore_type(ApplicationRestoreType::RestoreFromCustomSnapshot)
+        .snapshot_name("old")
+        .build()
+        .unwrap();
+    let run = RunConfigurationUpdate::builder().application_restore_configuration(custom).build();
+    let update = world.client.update_application().application_name(NAME).current_application_version_id(1);
+    update.run_configuration_update(run).send().await.unwrap();
+    world.until(&ApplicationStatus::Running).await;
+    assert_eq!(world.jobs()[1].lineage, [1]);
+    world.emulator.autoscale(NAME, 4).unwrap();
+    world.until(&ApplicationStatus::Running).await;
+    assert_eq!(world.jobs()[2].lineage, [1, 2]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_deleted_application_is_gone_with_all_that_belongs_to_it() {
     let world = World::new();
     let created = world.create().await;
