@@ -1,6 +1,9 @@
 //! What is checked before anything is touched: can this request be carried out on this application, and what is the
 //! application before the change? Whatever is refused here names the field and the cure.
 
+use std::collections::BTreeMap;
+use std::ops::Range;
+
 use jiff::Timestamp;
 use serde_json::Value;
 
@@ -20,8 +23,11 @@ const REST_SECONDS: u32 = 30;
 /// Wait for a snapshot.
 const SNAPSHOT_SECONDS: u32 = 15;
 
+/// Versions that are asked for at most: so many updates in vain, one after the other, without a snapshot.
+const MOST_VERSIONS: u64 = 20;
+
 /// What is known of the application before the change.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct PreflightLook {
     /// The application; none if there is none of that name.
     pub application: Option<Application>,
@@ -29,6 +35,9 @@ pub struct PreflightLook {
     pub detail: Value,
     /// Its snapshots, newest first.
     pub snapshots: Vec<Snapshot>,
+    /// `ApplicationVersionDetail` of the [versions since the newest snapshot](versions_since_snapshot), as far as the service
+    /// still has them.
+    pub versions: BTreeMap<u64, Value>,
     /// The alarms that the policy names.
     pub alarms: Vec<Alarm>,
 }
@@ -40,6 +49,15 @@ pub enum Preflight {
     GoOn,
     /// Take a snapshot of this name, then go on as the deployment says.
     TakeSnapshot(String),
+}
+
+/// The versions that tell whether the newest snapshot holds the state of the job at hand: those between the two. None where
+/// that is not asked for. Of very many, the latest.
+pub fn versions_since_snapshot(request: &Request, application: &Application, snapshots: &[Snapshot]) -> Range<u64> {
+    let is_latest = request.restore.restore_type == RestoreType::Latest;
+    let newest = newest_ready(snapshots).filter(|_| is_latest && starts_from_a_snapshot(request, application));
+    let first = newest.map_or(application.version, |newest| newest.version.saturating_add(1));
+    first.max(application.version.saturating_sub(MOST_VERSIONS))..application.version
 }
 
 /// Checks the request against the application and notes the baseline. It may be run any number of times: all that it keeps
@@ -308,8 +326,6 @@ fn refusals(request: &Request, application: &Application, look: &PreflightLook) 
 fn restore_refusal(request: &Request, application: &Application, look: &PreflightLook) -> Option<Refusal> {
     let name = &request.application;
     let is_running = application.status == ApplicationStatus::Running;
-    let starts_from_a_snapshot =
-        request.start && (application.status.is_stopped() || request.stop == Some(Stop::Force));
     match request.restore.restore_type {
         RestoreType::Custom => {
             let wanted = request.restore.snapshot.as_deref().unwrap_or_default();
@@ -330,13 +346,13 @@ fn restore_refusal(request: &Request, application: &Application, look: &Prefligh
                 "say SKIP_RESTORE_FROM_SNAPSHOT to begin without state; the same update can enable snapshots for the next",
             ))
         }
-        RestoreType::Latest if starts_from_a_snapshot => match newest_ready(&look.snapshots) {
+        RestoreType::Latest if starts_from_a_snapshot(request, application) => match newest_ready(&look.snapshots) {
             None => Some(Refusal::new(
                 "restore.type",
                 format!("{name} has no READY snapshot to start from"),
                 "say SKIP_RESTORE_FROM_SNAPSHOT to begin without state, as a first start does",
             )),
-            Some(snapshot) => other_lineage(application, &look.detail, snapshot).map(|what| {
+            Some(snapshot) => other_lineage(application, look, snapshot).map(|what| {
                 let (snapshot, before) = (&snapshot.name, snapshot.version);
                 Refusal::new(
                     "restore.type",
@@ -351,23 +367,33 @@ fn restore_refusal(request: &Request, application: &Application, look: &Prefligh
     }
 }
 
-/// Why the newest snapshot does not hold the state of the job at hand, if it does not: that one began without state, or with
-/// the state of a version from before those that were undone.
-fn other_lineage(application: &Application, detail: &Value, newest: &Snapshot) -> Option<String> {
-    let version = application.version;
-    if newest.version >= version {
-        return None;
-    }
-    if has_begun_without_state(detail) {
-        return Some(format!("began without state at version {version}"));
-    }
-    let member = |name: &str| detail.get(name).and_then(Value::as_u64);
-    let (from, to) = (member("ApplicationVersionRolledBackFrom")?, member("ApplicationVersionRolledBackTo")?);
-    let is_undone = newest.version > to && newest.version <= from;
-    is_undone.then(|| format!("was rolled back from version {from} to version {to}"))
+/// Whether the application is started from a snapshot that exists already: no other is taken before.
+fn starts_from_a_snapshot(request: &Request, application: &Application) -> bool {
+    request.start && (application.status.is_stopped() || request.stop == Some(Stop::Force))
 }
 
-/// Whether the job of the version at hand was started without the state of the one before.
+/// Why the newest snapshot does not hold the state of the job at hand, if it does not: on the way from its version to the one
+/// at hand a job began without state, or with the state of a version from before those that were undone.
+fn other_lineage(application: &Application, look: &PreflightLook, newest: &Snapshot) -> Option<String> {
+    let mut version = application.version;
+    while version > newest.version {
+        let detail = if version == application.version { &look.detail } else { look.versions.get(&version)? };
+        if has_begun_without_state(detail) {
+            return Some(format!("began without state at version {version}"));
+        }
+        let member = |name: &str| detail.get(name).and_then(Value::as_u64);
+        version = match (member("ApplicationVersionRolledBackFrom"), member("ApplicationVersionRolledBackTo")) {
+            (Some(from), Some(to)) if newest.version > to && newest.version <= from => {
+                return Some(format!("was rolled back from version {from} to version {to}"));
+            }
+            (_, Some(to)) if to < version => to,
+            _ => version - 1,
+        };
+    }
+    None
+}
+
+/// Whether the job of this version was started without the state of the one before.
 fn has_begun_without_state(detail: &Value) -> bool {
     let restore = "/ApplicationConfigurationDescription/RunConfigurationDescription\
                    /ApplicationRestoreConfigurationDescription/ApplicationRestoreType";

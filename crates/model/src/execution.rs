@@ -785,7 +785,7 @@ impl Handler<'_> {
             application: Some(application(view)),
             detail: detail(view.configuration),
             snapshots,
-            alarms: Vec::new(),
+            ..PreflightLook::default()
         };
         // The model's policies ask for no snapshot, so that nothing is left to do.
         prepare(&mut self.deployment, &self.plan.request, &look, self.now);

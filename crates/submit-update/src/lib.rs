@@ -1,16 +1,18 @@
 //! Makes the change: checks the request against the application and notes the baseline, then calls `UpdateApplication`,
 //! and `StartApplication` where the application was stopped and is to run. Before the first call nothing is touched.
 
+use std::collections::BTreeMap;
+
 use handler::{Error, Made, SubmitEvent, adopt_versioned, is_left_to_retry, note_newest_before, start};
 use jiff::Timestamp;
 use lifecycle::configuration::is_in_effect;
 use lifecycle::deployment::{Deployment, Rung};
 use lifecycle::preflight::{
     Preflight, PreflightLook, RefusedFor, no_such_alarm, prepare, refuse, refuse_snapshot, refuse_update,
+    versions_since_snapshot,
 };
 use lifecycle::request::Request;
 use managed_flink::{ErrorKind, ManagedFlink};
-use serde_json::Value;
 
 /// Prepares the deployment, or, once it is prepared, makes the change.
 pub async fn submit_update(flink: &ManagedFlink, event: SubmitEvent) -> Result<Deployment, Error> {
@@ -41,7 +43,7 @@ async fn look_and_prepare(
 ) -> Result<Deployment, Error> {
     let name = &request.application;
     let look = match flink.described(name).await? {
-        None => PreflightLook { application: None, detail: Value::Null, snapshots: Vec::new(), alarms: Vec::new() },
+        None => PreflightLook::default(),
         Some((application, detail)) => {
             let alarms = match flink.alarms(&request.policy.alarms).await {
                 Err(error) if error.kind() == ErrorKind::NotFound => {
@@ -50,7 +52,15 @@ async fn look_and_prepare(
                 }
                 alarms => alarms?,
             };
-            PreflightLook { application: Some(application), detail, snapshots: flink.snapshots(name).await?, alarms }
+            let snapshots = flink.snapshots(name).await?;
+            let mut versions = BTreeMap::new();
+            for version in versions_since_snapshot(request, &application, &snapshots) {
+                match flink.configuration(name, version).await {
+                    Err(error) if error.kind() == ErrorKind::NotFound => {}
+                    detail => drop(versions.insert(version, detail?)),
+                }
+            }
+            PreflightLook { application: Some(application), detail, snapshots, versions, alarms }
         }
     };
     if let Preflight::TakeSnapshot(snapshot) = prepare(&mut deployment, request, &look, now) {

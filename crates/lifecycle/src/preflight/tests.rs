@@ -8,6 +8,7 @@ fn look(status: &str) -> PreflightLook {
         application: Some(application(7, status)),
         detail: json!({ "RuntimeEnvironment": "FLINK-1_19" }),
         snapshots: vec![snapshot("new", "READY", 7, -10), snapshot("old", "READY", 6, -90)],
+        versions: BTreeMap::new(),
         alarms: vec![alarm("lag", false), alarm("old", true)],
     }
 }
@@ -430,12 +431,17 @@ fn a_snapshot_of_a_version_that_was_undone_has_to_be_named() {
     assert_eq!(refused(&json!({ "stop": "graceful", "start": true }), &rolled_back(6), 0), []);
 }
 
+/// A version's detail, of which the run configuration restores so.
+fn restoring(restore: &str) -> Value {
+    json!({ "ApplicationConfigurationDescription": { "RunConfigurationDescription": {
+        "ApplicationRestoreConfigurationDescription": { "ApplicationRestoreType": restore } } } })
+}
+
 /// The latest snapshot is of another lineage where the version at hand began without state, and none was taken since.
 #[test]
 fn a_snapshot_from_before_a_start_without_state_has_to_be_named() {
     let began = |restore: &str, newest: u64| PreflightLook {
-        detail: json!({ "ApplicationConfigurationDescription": { "RunConfigurationDescription": {
-            "ApplicationRestoreConfigurationDescription": { "ApplicationRestoreType": restore } } } }),
+        detail: restoring(restore),
         snapshots: vec![snapshot("new", "READY", newest, -10)],
         ..look("RUNNING")
     };
@@ -453,4 +459,56 @@ fn a_snapshot_from_before_a_start_without_state_has_to_be_named() {
     assert_eq!(refused(&json!({ "stop": "graceful", "start": true }), &began(without, 6), 0), []);
     let stopped = PreflightLook { application: Some(application(7, "READY")), ..began(without, 6) };
     assert_eq!(refused(&json!({ "start": true }), &stopped, 0), refusal);
+}
+
+/// Updates in vain hide that the job began without state, and rollbacks pass over versions that were undone.
+#[test]
+fn the_lineage_is_looked_up_in_the_versions_since_the_snapshot() {
+    let from_latest = || restoring("RESTORE_FROM_LATEST_SNAPSHOT");
+    let skipping = || restoring("SKIP_RESTORE_FROM_SNAPSHOT");
+    let undoing =
+        |from: u64, to: u64| json!({ "ApplicationVersionRolledBackFrom": from, "ApplicationVersionRolledBackTo": to });
+    let (without, back) =
+        (Some("began without state at version 5"), Some("was rolled back from version 5 to version 3"));
+    let table = [
+        ("nothing was skipped", 4, vec![(6, from_latest()), (5, from_latest())], None),
+        ("an update in vain came after it", 4, vec![(6, from_latest()), (5, skipping())], without),
+        ("the snapshot is of the one that skipped", 5, vec![(6, from_latest())], None),
+        ("what skipped was undone", 4, vec![(6, undoing(5, 4)), (5, skipping())], None),
+        ("what the snapshot is of was undone", 4, vec![(6, undoing(5, 3)), (5, from_latest())], back),
+        ("the version is not kept any more", 4, vec![(6, from_latest())], None),
+        ("a rollback to what came later is none", 4, vec![(6, undoing(8, 9)), (5, skipping())], without),
+    ];
+    for (what, newest, versions, expected) in table {
+        let look = PreflightLook {
+            detail: from_latest(),
+            snapshots: vec![snapshot("new", "READY", newest, -10)],
+            versions: versions.into_iter().collect(),
+            ..look("RUNNING")
+        };
+        let problem = expected.map(|expected| {
+            format!("orders {expected}, and its newest READY snapshot, new, holds the state of version {newest}")
+        });
+        let expected: Vec<_> = problem.map(|problem| ("restore.type".to_owned(), problem)).into_iter().collect();
+        assert_eq!(refused(&json!({ "stop": "force", "start": true }), &look, 0), expected, "{what}");
+    }
+}
+
+#[test]
+fn only_a_start_from_the_newest_snapshot_needs_the_versions_since() {
+    let since = |fields: &Value, status: &str, newest: u64| {
+        versions_since_snapshot(&request(fields), &application(70, status), &[snapshot("new", "READY", newest, -10)])
+    };
+    let by_force = json!({ "stop": "force", "start": true });
+    assert_eq!(since(&by_force, "RUNNING", 66), 67..70);
+    assert_eq!(since(&json!({ "start": true }), "READY", 66), 67..70);
+    assert_eq!(since(&by_force, "RUNNING", 1), 50..70, "the latest of very many");
+    let skipping = json!({ "stop": "force", "start": true, "restore": { "type": "SKIP_RESTORE_FROM_SNAPSHOT" } });
+    let graceful = json!({ "stop": "graceful", "start": true });
+    for (fields, status, newest) in
+        [(&by_force, "RUNNING", 69), (&by_force, "RUNNING", 70), (&graceful, "RUNNING", 66), (&skipping, "READY", 66)]
+    {
+        assert_eq!(since(fields, status, newest).count(), 0, "{fields} {newest}");
+    }
+    assert_eq!(versions_since_snapshot(&request(&by_force), &application(70, "RUNNING"), &[]).count(), 0);
 }
