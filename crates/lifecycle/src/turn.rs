@@ -166,7 +166,7 @@ impl Turns {
     }
 }
 
-/// A deployment asks again after a tenth of the time that it has waited, within these bounds, in seconds: soon while
+/// A deployment asks again after a quarter of the time that it has waited, within these bounds, in seconds: soon while
 /// little is lost by it, seldom enough for a day of it to fit an execution's history.
 const ASK_AGAIN_SECONDS: (i64, i64) = (15, 300);
 
@@ -197,7 +197,7 @@ pub fn heed(deployment: &mut Deployment, answer: Answer, now: Timestamp) {
             deployment.note(now, format!("Waiting: {reason}"));
             deployment.decided = Some(in_words(&[reason]));
             let (soonest, latest) = ASK_AGAIN_SECONDS;
-            let ask_again = (waited / 10).clamp(soonest, latest);
+            let ask_again = (waited / 4).clamp(soonest, latest);
             deployment.go_on(Next::WaitForTurn, u32::try_from(ask_again).unwrap_or_default());
         }
     }

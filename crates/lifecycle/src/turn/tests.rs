@@ -251,7 +251,7 @@ fn a_deployment_has_its_time_from_its_turn_on() {
 #[test]
 fn it_asks_again_ever_more_seldom_and_not_for_ever() {
     let waiting = |second| heeded(Answer::Wait { behind: "arn:aws:states:r:1:execution:deploy:other".into() }, second);
-    for (waited, wanted) in [(0, 15), (150, 15), (160, 16), (2_990, 299), (3_010, 300), (3_599, 300)] {
+    for (waited, wanted) in [(0, 15), (60, 15), (64, 16), (1_196, 299), (1_204, 300), (3_599, 300)] {
         let deployment = waiting(waited);
         assert_eq!(goes_on(&deployment), format!("WaitForTurn {wanted}"), "after {waited} s");
         assert_eq!(deployment.events[0].what, "Waiting: it is the turn of the deployment other");
