@@ -3,14 +3,13 @@
 //! and the call lies the one window in which somebody else's change could be stopped. Of the stops, only those that are
 //! newer than what was noted when the stop was decided can be this deployment's own.
 
-use handler::{Error, Event, is_left_to_retry};
+use handler::{Error, Event, is_left_to_retry, newest_of_its_kind};
 use jiff::Timestamp;
 use lifecycle::deployment::{Deployment, Next};
-use lifecycle::evidence::OperationSummary;
 use lifecycle::request::Stop;
 use lifecycle::status::ApplicationStatus;
 use lifecycle::stopped::was_made_before;
-use managed_flink::{ErrorKind, ManagedFlink};
+use managed_flink::ManagedFlink;
 
 /// Stops the application, unless it is stopped or stopping already.
 pub async fn force_stop(flink: &ManagedFlink, event: Event) -> Result<Deployment, Error> {
@@ -19,14 +18,17 @@ pub async fn force_stop(flink: &ManagedFlink, event: Event) -> Result<Deployment
         return Ok(deployment);
     }
     let stop = deployment.way_to_stop();
-    let newest = newest_stop(flink, &deployment).await?;
+    let newest = newest_of_its_kind(flink, &deployment).await?;
     // Nothing may come between this look and the stop.
     match flink.application(&deployment.application).await? {
         None => deployment.go_on(Next::Decide, 0),
         Some(application) if application.version != deployment.version => {
             deployment.overtaken(application.version, now);
         }
-        Some(application) if application.status.is_stopped() => deployment.begin(None, None, now),
+        Some(application) if application.status.is_stopped() => match newest {
+            Some(newest) if deployment.is_newer_than_noted(&newest) => deployment.begin(Some(newest.id), None, now),
+            _ => deployment.found_stopped(now),
+        },
         Some(application) if is_stopping(&application.status, stop) => {
             deployment.begin(newest.map(|newest| newest.id), None, now);
         }
@@ -36,14 +38,6 @@ pub async fn force_stop(flink: &ManagedFlink, event: Event) -> Result<Deployment
         },
     }
     Ok(deployment)
-}
-
-async fn newest_stop(flink: &ManagedFlink, deployment: &Deployment) -> Result<Option<OperationSummary>, Error> {
-    match flink.newest_operation(&deployment.application, Some(deployment.rung.operation())).await {
-        // The look at the application tells that it is gone.
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-        newest => Ok(newest?),
-    }
 }
 
 async fn make(flink: &ManagedFlink, deployment: &mut Deployment, stop: Stop, now: Timestamp) -> Result<(), Error> {

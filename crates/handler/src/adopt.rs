@@ -4,6 +4,7 @@
 
 use jiff::Timestamp;
 use lifecycle::deployment::{Deployment, Next, Rung};
+use lifecycle::evidence::OperationSummary;
 use lifecycle::request::Restore;
 use lifecycle::status::ApplicationStatus;
 use lifecycle::verdict::Reason;
@@ -89,10 +90,7 @@ pub async fn adopt_versioned(
 /// decided was made when the step ran before: it is not made again, whatever has become of the application since.
 pub async fn start(flink: &ManagedFlink, deployment: &Deployment, restore: &Restore) -> Result<Made, Error> {
     let name = &deployment.application;
-    let newest = match flink.newest_operation(name, Some(deployment.rung.operation())).await {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Made::Gone),
-        newest => newest?,
-    };
+    let newest = newest_of_its_kind(flink, deployment).await?;
     // Nothing may come between this look and the start.
     let Some(application) = flink.application(name).await? else { return Ok(Made::Gone) };
     if application.version != deployment.version {
@@ -109,6 +107,17 @@ pub async fn start(flink: &ManagedFlink, deployment: &Deployment, restore: &Rest
         // Whether it was done shows when this step is run again.
         Err(error) if is_left_to_retry(&error) => Err(error),
         Err(error) => not_made(deployment, application.version, &application.status, error),
+    }
+}
+
+/// The newest operation of the kind that the rung makes. None where the application is gone, too: the look at it tells.
+pub async fn newest_of_its_kind(
+    flink: &ManagedFlink,
+    deployment: &Deployment,
+) -> Result<Option<OperationSummary>, Error> {
+    match flink.newest_operation(&deployment.application, Some(deployment.rung.operation())).await {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        newest => newest,
     }
 }
 

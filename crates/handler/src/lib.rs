@@ -9,7 +9,7 @@ mod metrics;
 mod run;
 mod snapshots;
 
-pub use adopt::{Made, adopt_versioned, is_left_to_retry, note_newest_before, start};
+pub use adopt::{Made, adopt_versioned, is_left_to_retry, newest_of_its_kind, note_newest_before, start};
 pub use error::Error;
 pub use event::{Event, Execution, SubmitEvent, TurnEvent};
 pub use metrics::{Metric, Metrics, Unit};

@@ -3,7 +3,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::deployment::{Deployment, JobWatch, Next, Rung};
+use crate::deployment::{Baseline, Deployment, JobWatch, Next, Rung};
 use crate::evidence::{Application, Evidence, Observed, Snapshot};
 use crate::policy::OnFailure;
 use crate::report::{Outcome, Report};
@@ -93,6 +93,12 @@ fn decision(deployment: &mut Deployment, evidence: &Evidence, now: Timestamp) ->
     if let Some(decision) = system_rollback(deployment) {
         return decision;
     }
+    if application.version > deployment.version
+        && let Some(because) = operation_not_read(deployment)
+    {
+        // The new version may be the service's answer to a failure: only the operation tells.
+        return Decision::Hold(because);
+    }
     if application.version > deployment.version {
         let reason = Reason::VersionChanged { expected: deployment.version, found: application.version };
         return Decision::Finish(Outcome::Superseded, vec![reason]);
@@ -148,6 +154,18 @@ fn has_moved_on(application: &Application, verdict: &Verdict) -> bool {
 fn step_failed(deployment: &Deployment) -> Option<Reason> {
     let error = deployment.error.as_ref()?;
     Some(error.clone().into())
+}
+
+/// Why it is not known how the operation behind the rung has ended, where one has begun that could not be looked at.
+fn operation_not_read(deployment: &Deployment) -> Option<Vec<Reason>> {
+    if deployment.began.is_none() || deployment.job.is_some() {
+        return None;
+    }
+    let is_unread = |reason: &Reason| matches!(reason, Reason::EvidenceUnreadable { .. });
+    let unread = deployment.verdict.as_ref().map(|verdict| verdict.reasons.clone());
+    step_failed(deployment)
+        .map(|reason| vec![reason])
+        .or_else(|| unread.filter(|reasons| reasons.iter().any(is_unread)))
 }
 
 /// What to do where the service answers the operation's failure by a rollback of its own, which makes a new version.
@@ -286,8 +304,10 @@ fn accept_stopped(
         Rung::ForceStop => bring_back(deployment, Rung::PutBack, evidence, reasons),
         Rung::PutBack if deployment.was_running() => bring_back(deployment, Rung::StartBack, evidence, reasons),
         Rung::Update | Rung::Start | Rung::SystemRollback | Rung::RollBack | Rung::PutBack | Rung::StartBack => {
-            let was_not_running = (!deployment.was_running()).then_some(Reason::WasNotRunning);
-            Decision::Finish(accepted(deployment.rung), reasons.into_iter().chain(was_not_running).collect())
+            let before = deployment.baseline.as_ref().and_then(Baseline::why_it_stands);
+            let is_as_before = !matches!((deployment.rung, &before), (Rung::PutBack, Some(Reason::WasAtWork { .. })));
+            let outcome = if is_as_before { accepted(deployment.rung) } else { Outcome::NeedsAttention };
+            Decision::Finish(outcome, reasons.into_iter().chain(before).collect())
         }
     }
 }

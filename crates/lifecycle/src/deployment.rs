@@ -54,7 +54,7 @@ impl Rung {
 pub struct Baseline {
     /// Its version.
     pub version: u64,
-    /// Its status: READY or RUNNING.
+    /// Its status: READY or RUNNING, or what a stop by force cut short.
     pub status: ApplicationStatus,
     /// Its runtime.
     pub runtime: String,
@@ -73,6 +73,17 @@ impl Baseline {
     /// Whether the application was running.
     pub fn was_running(&self) -> bool {
         self.status == ApplicationStatus::Running
+    }
+
+    /// Why the application stands still at the end, where it was not running.
+    pub fn why_it_stands(&self) -> Option<Reason> {
+        if self.was_running() {
+            None
+        } else if self.status.is_stopped() {
+            Some(Reason::WasNotRunning)
+        } else {
+            Some(Reason::WasAtWork { status: self.status.clone() })
+        }
     }
 }
 
@@ -473,6 +484,16 @@ impl Deployment {
         self.unreadable_since = None;
         self.error = None;
         self.go_on(Next::WaitForOperation, wait);
+    }
+
+    /// There is nothing to stop: the application has come to its end by itself.
+    pub fn found_stopped(&mut self, now: Timestamp) {
+        self.began = Some(Began { operation_id: None, at: now });
+        self.refused_times = 0;
+        self.unreadable_since = None;
+        self.error = None;
+        self.conclude(Verdict::healthy(Reason::NothingToStop), now);
+        self.go_on(Next::Decide, 0);
     }
 
     /// The service refused the call behind the rung, for good.

@@ -65,81 +65,41 @@ impl Verdict {
 #[expect(missing_docs, reason = "the fields of a case are the facts that its sentence speaks of")]
 pub enum Reason {
     /// Another deployment of the application is under way.
-    AnotherDeployment {
-        execution: String,
-    },
+    AnotherDeployment { execution: String },
     /// Another execution deploys a newer upload.
-    NewerUpload {
-        execution: String,
-    },
-    TurnPassedOn {
-        execution: String,
-    },
+    NewerUpload { execution: String },
+    /// Another deployment has had the turn since, and this one was redriven after it.
+    TurnPassedOn { execution: String },
     /// The operation has not ended.
-    OperationInProgress {
-        operation: String,
-        application: ApplicationStatus,
-    },
+    OperationInProgress { operation: String, application: ApplicationStatus },
     /// The operation has ended well.
-    OperationSuccessful {
-        operation: String,
-        application: ApplicationStatus,
-    },
+    OperationSuccessful { operation: String, application: ApplicationStatus },
     /// The operation has ended badly.
-    OperationFailed {
-        operation: String,
-        error: Option<String>,
-    },
+    OperationFailed { operation: String, error: Option<String> },
     /// The operation was given up.
-    OperationCancelled {
-        operation: String,
-    },
+    OperationCancelled { operation: String },
     /// The operation did not end in time.
-    OperationTimedOut {
-        operation: String,
-        seconds: i64,
-    },
+    OperationTimedOut { operation: String, seconds: i64 },
     /// The update has failed before it touched the job.
     JobUntouched,
     /// The service did not take the call.
-    OperationRejected {
-        operation: String,
-        error: String,
-    },
+    OperationRejected { operation: String, error: String },
     /// The service is rolling the failed operation back by itself.
-    SystemRollbackBegan {
-        operation_id: String,
-        version: Option<u64>,
-    },
+    SystemRollbackBegan { operation_id: String, version: Option<u64> },
     /// The service is at work on the application.
-    ApplicationAtWork {
-        status: ApplicationStatus,
-    },
+    ApplicationAtWork { status: ApplicationStatus },
     /// The application stands where this operation cannot have left it.
-    ApplicationUnexpected {
-        status: ApplicationStatus,
-    },
+    ApplicationUnexpected { status: ApplicationStatus },
     /// The application does not exist any more.
     ApplicationDeleted,
     /// Somebody stopped the application.
-    StoppedBySomeone {
-        operation_id: String,
-    },
+    StoppedBySomeone { operation_id: String },
     /// The application is at a version that this execution neither observed nor made.
-    VersionChanged {
-        expected: u64,
-        found: u64,
-    },
+    VersionChanged { expected: u64, found: u64 },
     /// The answer shows an older version than was seen before.
-    VersionStale {
-        expected: u64,
-        found: u64,
-    },
+    VersionStale { expected: u64, found: u64 },
     /// A piece of evidence could not be read.
-    EvidenceUnreadable {
-        what: String,
-        why: String,
-    },
+    EvidenceUnreadable { what: String, why: String },
     /// A step of the state machine failed.
     StepFailed {
         state: String,
@@ -148,90 +108,51 @@ pub enum Reason {
         why: Option<String>,
     },
     /// Evidence could not be read for too long.
-    UnreadableTooLong {
-        seconds: i64,
-    },
+    UnreadableTooLong { seconds: i64 },
     /// A status word that this code does not know.
-    UnknownStatus {
-        what: String,
-        status: String,
-    },
+    UnknownStatus { what: String, status: String },
     /// Flink shows no job.
     NoJob,
     /// Not every task is at work yet.
-    TasksNotRunning {
-        state: JobState,
-        tasks: Tasks,
-    },
+    TasksNotRunning { state: JobState, tasks: Tasks },
     /// Every task is at work.
-    TasksRunning {
-        tasks: Tasks,
-        restarts: u64,
-    },
+    TasksRunning { tasks: Tasks, restarts: u64 },
     /// Every task is at work, but not for long enough.
-    SteadyFor {
-        seconds: i64,
-        of: u32,
-    },
+    SteadyFor { seconds: i64, of: u32 },
     /// Checkpointing is on, and none is complete since the change.
-    NoCheckpointYet {
-        failed: u64,
-    },
+    NoCheckpointYet { failed: u64 },
     /// Checkpoints complete since the change.
-    Checkpoints {
-        completed: u64,
-    },
+    Checkpoints { completed: u64 },
     /// The job ended in failure.
-    JobFailed {
-        state: JobState,
-    },
+    JobFailed { state: JobState },
     /// The job came to its end.
     JobFinished,
     /// The job has restarted.
-    Restarts {
-        count: u64,
-        tolerated: u32,
-    },
+    Restarts { count: u64, tolerated: u32 },
     /// The job was not steady in time.
-    NotSettled {
-        seconds: i64,
-    },
+    NotSettled { seconds: i64 },
     /// What failed first, in Flink's words.
-    FirstFailure {
-        failure: Failure,
-    },
+    FirstFailure { failure: Failure },
     /// No restart for so long.
-    QuietFor {
-        seconds: i64,
-        of: u32,
-    },
+    QuietFor { seconds: i64, of: u32 },
     /// `CloudWatch` shows restarts that a closer look has not explained.
-    RestartsSeen {
-        count: u64,
-        at: Option<Timestamp>,
-    },
+    RestartsSeen { count: u64, at: Option<Timestamp> },
     /// An alarm that the policy names is in ALARM.
-    AlarmRaised {
-        name: String,
-    },
+    AlarmRaised { name: String },
     /// The policy says to touch nothing on failure.
     PolicyHolds,
     /// No READY snapshot of the baseline's version exists.
-    NoSnapshot {
-        version: u64,
-    },
+    NoSnapshot { version: u64 },
     /// The state comes from this snapshot.
-    FromSnapshot {
-        name: String,
-    },
+    FromSnapshot { name: String },
     /// The baseline's code was replaced under its key, and no S3 version of it is known.
-    CodeNotPinned {
-        key: String,
-    },
+    CodeNotPinned { key: String },
     /// The application is stopped already.
     NothingToStop,
     /// The application was not running before the deployment.
     WasNotRunning,
+    /// The service was at work on the application when the deployment cut it short.
+    WasAtWork { status: ApplicationStatus },
     /// The update is made; the application is stopped, and is to run.
     ToBeStarted,
     /// The restarted job is bad, and there is neither another configuration nor another state to go back to.
@@ -241,13 +162,9 @@ pub enum Reason {
     /// The deployment's deadline has passed.
     DeadlinePassed,
     /// The application is as the request wants it already.
-    AlreadyInEffect {
-        version: u64,
-    },
+    AlreadyInEffect { version: u64 },
     /// The snapshot before the update is being taken.
-    TakingSnapshot {
-        name: String,
-    },
+    TakingSnapshot { name: String },
 }
 
 impl From<Unreadable> for Reason {
@@ -334,6 +251,9 @@ impl std::fmt::Display for Reason {
             }
             Self::NothingToStop => f.write_str("the application is stopped already"),
             Self::WasNotRunning => f.write_str("the application was not running before"),
+            Self::WasAtWork { status } => {
+                write!(f, "the application was {status} before, which was cut short: whether it is to run is not known")
+            }
             Self::ToBeStarted => f.write_str("the update is made, and the application is to run"),
             Self::NothingToGoBackTo => f.write_str(
                 "the configuration is the one from before, and so is the state: there is nothing to go back to",

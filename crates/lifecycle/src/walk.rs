@@ -239,6 +239,11 @@ impl Walk {
     }
 
     fn take_turn(&mut self) {
+        if self.deployment.turn_at.is_some() {
+            self.deployment.redrives = self.redrives;
+            let holder = if self.is_lucky() { self.deployment.execution.clone() } else { "other".to_owned() };
+            return resume(&mut self.deployment, Some(&holder), self.now);
+        }
         let other = || "arn:aws:states:us-east-1:123456789012:execution:deploy:other".to_owned();
         let answer = match (self.is_lucky(), self.random.u8(..20)) {
             (true, _) => Answer::Yours,
@@ -246,11 +251,6 @@ impl Walk {
             (_, 1) => Answer::Overtaken { by: other() },
             (_, _) => Answer::Wait { behind: other() },
         };
-        if self.deployment.turn_at.is_some() {
-            self.deployment.redrives = self.redrives;
-            let holder = if self.is_lucky() { self.deployment.execution.clone() } else { "other".to_owned() };
-            return resume(&mut self.deployment, Some(&holder), self.now);
-        }
         heed(&mut self.deployment, answer, self.now);
     }
 
@@ -285,6 +285,7 @@ impl Walk {
             application: Some(self.application_at(self.deployment.version.max(7), status.into())),
             detail: json!({ "RuntimeEnvironment": runtime }),
             snapshots,
+            versions: BTreeMap::new(),
             alarms: vec![Alarm { name: "lag".into(), is_raised: self.random.bool() }],
         };
         if let Preflight::TakeSnapshot(name) = prepare(&mut self.deployment, &self.request, &look, self.now) {

@@ -605,12 +605,14 @@ fn every_verified_rung_has_its_outcome_or_its_successor() {
             format!("end {outcome}: quietFor jobFinished")
         );
     }
-    let stopped: [(&str, bool, &[Rung], &str); 8] = [
+    let stopped: [(&str, bool, &[Rung], &str); 10] = [
         ("READY", false, &[], "end Deployed: jobFinished wasNotRunning"),
         ("READY", true, &[], "Submit 0"),
         ("READY", false, &[SystemRollback], "end RolledBack: jobFinished wasNotRunning"),
         ("READY", true, &[Rung::Start, ForceStop], "Restore 0"),
         ("READY", true, &[Rung::Start, ForceStop, PutBack], "end Restored: jobFinished wasNotRunning"),
+        ("UPDATING", false, &[Rung::Stop, Rung::Update], "end Deployed: jobFinished wasAtWork"),
+        ("UPDATING", true, &[Rung::Start, ForceStop, PutBack], "end NeedsAttention: jobFinished wasAtWork"),
         ("RUNNING", false, &[RollBack, ForceStop], "Restore 0"),
         ("RUNNING", false, &[PutBack], "Restore 0"),
         ("RUNNING", false, &[ForceStop, PutBack], "Restore 0"),
@@ -781,4 +783,31 @@ fn an_update_refused_after_the_stop_needs_a_person() {
     deployment.reject("not this", at(50));
     let deployment = decided(deployment, &evidence(7, "READY"), 60);
     assert_eq!(goes_on(&deployment), "end NeedsAttention: operationRejected");
+}
+
+/// The service may have rolled the change back by itself, which the operation tells.
+#[test]
+fn a_newer_version_is_nobodys_until_the_operation_could_be_read() {
+    let unread = || {
+        let mut deployment = updating(&json!({}), "RUNNING");
+        deployment.conclude(
+            Verdict::inconclusive(Reason::EvidenceUnreadable { what: "the operation".into(), why: "no answer".into() }),
+            at(20),
+        );
+        deployment
+    };
+    let mut failed = updating(&json!({}), "RUNNING");
+    failed.error = Some(StepError { state: "CheckOperation".into(), error: "Throttled".into(), cause: None });
+    let mut looked_inside = unread();
+    looked_inside.job = Some(JobWatch::new(at(0)));
+    let seen = failing(updating(&json!({}), "RUNNING"), Reason::NoJob);
+    let superseded = "end Superseded: versionChanged";
+    for (what, deployment, expected) in [
+        ("not read", unread(), "WaitForOperation 30"),
+        ("the step failed", failed, "WaitForOperation 30"),
+        ("it had ended well", looked_inside, superseded),
+        ("it was read", seen, superseded),
+    ] {
+        assert_eq!(goes_on(&decided(deployment, &evidence(9, "ROLLING_BACK"), 30)), expected, "{what}");
+    }
 }
