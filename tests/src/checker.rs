@@ -27,8 +27,8 @@
 //!    act the execution looked at the application and was shown its own version; there Flink's `/jobs/overview` was
 //!    answered for the job that runs that version, and restarts were readable (Flink's metrics or `CloudWatch`); that
 //!    job was alive at the last look, or ended as FINISHED. Where the application stood still before and was not to
-//!    be started, it must stand still. *Unseen:* what the answers said: the record tells that Flink answered, not
-//!    that its tasks ran.
+//!    be started, it must stand still. Another's update counts as its own where it sent the same call. *Unseen:* what
+//!    the answers said: the record tells that Flink answered, not that its tasks ran.
 //! 5. **Run configuration.** Every update and start that was sent, done or not, states how state is restored and
 //!    whether state may be dropped.
 //! 6. **The end.** An execution that was not aborted succeeds as Deployed, `NoChange` or Superseded, or fails as
@@ -42,8 +42,8 @@
 //!    were given, which comes from texts that are seen (`tests/tests/secrets.rs` looks there, too).
 //! 9. **One at a time, the newest wins.** From its first act to its end an execution is alone: no other acts. Once a
 //!    newer upload has updated, an older one does not act; changes by hand queue, and may act in any order. A redriven
-//!    execution does not ask for its turn again, which may be another's by then: from its redrive on rule 1 alone holds
-//!    between the two. *Unseen:* a start or stop may have been sent in rule 1's window and is judged by what was known
+//!    execution asks for its turn again before it acts; what it asks and what it does may lie apart: from its redrive on
+//!    rule 1 alone is judged between the two. *Unseen:* a start or stop may have been sent in rule 1's window and is judged by what was known
 //!    at its look; who was the first to ask for a turn.
 
 mod history;
@@ -233,7 +233,8 @@ impl<'a> Case<'a> {
 
     /// Whether the application was running when the execution first acted on it.
     fn found_it_running(&self) -> bool {
-        self.acts.first().is_some_and(|act| !act.finds_it_stopped())
+        let adopted = self.adopted_update();
+        self.acts.first().or(adopted.as_ref()).is_some_and(|act| !act.finds_it_stopped())
     }
 
     /// The stop that the request asks for, where there was something to stop: its first act.
@@ -269,6 +270,19 @@ impl<'a> Case<'a> {
     fn last_change(&self) -> Option<usize> {
         let answered = self.system_rollbacks().last().map(|made| made.index);
         self.acts.last().map(|act| act.index).max(answered)
+    }
+
+    /// Another's update that the execution took for its own, if there is one: it has done nothing itself, since the same call
+    /// of its own was refused when that one was done.
+    fn adopted_update(&self) -> Option<Placed<'a>> {
+        if !self.acts.is_empty() {
+            return None;
+        }
+        let sent = self.history.calls_of(&self.execution.principal).filter(|it| it.is(UPDATE) && !it.call.done);
+        let sent: Vec<_> = sent.map(|it| &it.call.request).collect();
+        self.history
+            .acts_on(&self.execution.application)
+            .find(|act| act.is(UPDATE) && sent.contains(&&act.call.request))
     }
 
     fn requested_restore(&self) -> RequestedRestore<'a> {
@@ -657,13 +671,16 @@ fn verified_outcome_was_looked_at(case: &Case<'_>) -> Vec<String> {
 }
 
 fn lack_of_evidence(case: &Case<'_>, outcome: Outcome) -> Option<String> {
-    let Some(change) = case.last_change() else { return Some("nothing was done".to_owned()) };
+    let adopted = case.adopted_update();
+    let Some(change) = case.last_change().or(adopted.map(|act| act.index)) else {
+        return (!is_only_to_stop(case)).then(|| "nothing was done".to_owned());
+    };
     // A Lambda that was given up may look on when the execution is over.
     let in_time = |look: &Placed<'_>| look.index > change && look.at <= case.execution.ended_at;
     let Some(look) = case.looks().filter(in_time).last() else {
         return Some("the application was not looked at after the last act".to_owned());
     };
-    let fence = case.fence_before(look.index);
+    let fence = case.fence_before(look.index).or_else(|| adopted.and_then(|act| Some(act.version()? + 1)));
     if look.version() != fence {
         return Some(format!("the last look showed version {:?}, not its own {fence:?}", look.version()));
     }
@@ -693,6 +710,12 @@ fn lack_of_evidence(case: &Case<'_>, outcome: Outcome) -> Option<String> {
         return Some(format!("the restarts of job {} were never read", job.started.job));
     }
     None
+}
+
+/// Whether nothing but a stop was asked for, and the last look has found the application stopped: it has stopped by itself.
+fn is_only_to_stop(case: &Case<'_>) -> bool {
+    let asks = |field: &str| case.execution.input.get(field).is_some_and(|value| *value != Value::Bool(false));
+    asks("stop") && !asks("start") && !asks("update") && case.looks().last().is_some_and(|look| look.finds_it_stopped())
 }
 
 /// Whether the application is to be as it was before, and was not running, or is not to be started once it is stopped.
@@ -839,9 +862,17 @@ fn no_start_is_made_twice(case: &Case<'_>) -> Vec<String> {
     twice.map(|(_, act)| format!("{} starts again what it has started", act.told())).collect()
 }
 
+/// But for one that somebody has deleted since.
 fn no_snapshot_is_taken_twice(case: &Case<'_>) -> Vec<String> {
-    let snapshots = case.history.done_by(&case.execution.principal).filter(|it| it.is(SNAPSHOT));
-    snapshots.skip(1).map(|it| format!("{} takes a second snapshot", it.told())).collect()
+    let snapshots: Vec<_> = case.history.done_by(&case.execution.principal).filter(|it| it.is(SNAPSHOT)).collect();
+    let is_gone = |from: &Placed<'_>, to: &Placed<'_>| {
+        case.history.deletes_snapshots_between(&case.execution.application, from.index, to.index)
+    };
+    let second = snapshots.windows(2).filter_map(|pair| match pair {
+        [first, second] if !is_gone(first, second) => Some(second),
+        _ => None,
+    });
+    second.map(|it| format!("{} takes a second snapshot", it.told())).collect()
 }
 
 // ---- rule 8: secrets
@@ -885,8 +916,8 @@ fn told_texts<'a>(case: &Case<'a>) -> impl Iterator<Item = Cow<'a, str>> {
 
 // ---- rule 9: one at a time
 
-/// What an execution did while it kept its turn. A redriven one goes on without asking for it: from its redrive on it may
-/// meet another in its turn, and rule 1 alone says what the two may do.
+/// What an execution did while it kept its turn. A redriven one asks whether it still has it, and acts later: from its redrive
+/// on it may meet another in its turn, and rule 1 alone says what the two may do.
 fn acts_in_its_turn<'a>(history: History<'a>, execution: &'a ExecutionTrace) -> impl Iterator<Item = Placed<'a>> {
     let redriven_at = execution.pause.map_or(Timestamp::MAX, |(_, redriven_at)| redriven_at);
     acts_of(history, execution).filter(move |act| act.at < redriven_at)

@@ -52,6 +52,16 @@ fn stops_and_starts() -> Vec<Scenario> {
         Scenario::new("stop-without-snapshots", "A graceful stop would lose the state, since snapshots are disabled.")
             .of(App { snapshots_enabled: false, ..App::default() })
             .deploy(change(json!({ "stop": "graceful" }), Refused, &[]).refused_for(&["stop"])),
+        Scenario::new(
+            "finished-before-the-stop",
+            "A bounded job ends by itself right before the stop that was asked for.",
+        )
+        .of(App { behaviour: JobFault::Bounded { seconds: 630 }.into(), ..App::default() })
+        .deploy(change(json!({ "stop": "graceful" }), Deployed, &[]).crashing(
+            "force-stop",
+            1,
+            CrashKind::HangsBefore,
+        )),
         Scenario::new("force-stop", "The application is stopped by force.").deploy(change(
             json!({ "stop": "force" }),
             Deployed,
@@ -117,6 +127,17 @@ fn crash_loops() -> Vec<Scenario> {
             .deploy(correction(Behaviour::healthy(), Deployed, &CORRECTED)),
         with_a_snapshot("correct-a-crash-loop-in-vain", "The correction is worse: what was before is back.")
             .deploy(correction(crash_loop(), Restored, &[FORCE, UPDATE, START, FORCE, UPDATE, START])),
+        Scenario::new(
+            "correct-a-hanging-update-in-vain",
+            "The correction of an update that hangs is worse: what was before is back, and a person has to say what is to run.",
+        )
+        .when(0, Happening::Snapshots(1))
+        .when(0, fault("UpdateApplication", Effect::OperationHangs, Occurrences::Always))
+        .when(0, somebody_updates())
+        .when(119, Happening::NoFaults)
+        .deploy(
+            correction(crash_loop(), NeedsAttention, &[FORCE, UPDATE, START, FORCE, UPDATE]).with("restore", named()),
+        ),
         with_a_snapshot(
             "correction-refused",
             "The service refuses the correction once the application is stopped: a person is asked.",

@@ -99,6 +99,12 @@ fn service() -> Vec<Scenario> {
         Scenario::new("stale-reads", "The service tells what was true a minute ago; an older version is no newer one.")
             .when(30, describe(Effect::StaleRead(Duration::from_mins(1)), Occurrences::First(6)))
             .deploy(good()),
+        Scenario::new(
+            "only-the-past-is-told",
+            "The service tells what was true before the update, for too long to wait.",
+        )
+        .when(60, describe(Effect::StaleRead(Duration::from_mins(4)), Occurrences::Always))
+        .deploy(unverified().patient("evidenceTimeoutSeconds", 60)),
         Scenario::new("service-down", "The service answers 500 for some minutes, in the middle of the update.")
             .when(30, fault("*", error("InternalFailure", 500), Occurrences::Always))
             .when(400, Happening::NoFaults)

@@ -123,6 +123,12 @@ fn people() -> Vec<Scenario> {
             1,
             CrashKind::HangsBefore,
         )),
+        Scenario::new(
+            "somebody-stops-it-as-the-rollback-ends",
+            "Somebody stops the application between the end of our rollback and our next look at it: it is left stopped.",
+        )
+        .when(250, stop())
+        .deploy(code(crash_loop(), Superseded, &[UPDATE, ROLLBACK]).crashing("check-operation", 4, CrashKind::HangsBefore)),
         Scenario::new("somebody-deletes-it", "Somebody deletes the application during the bake.")
             .when(250, by_hand("DeleteApplication", json!({})))
             .deploy(code(Behaviour::healthy(), NeedsAttention, &[UPDATE])),

@@ -91,6 +91,12 @@ impl<'a> History<'a> {
         })
     }
 
+    /// Whether a snapshot of this application was deleted between these places.
+    pub(super) fn deletes_snapshots_between(self, of: &str, from: usize, to: usize) -> bool {
+        let mut between = self.record.iter().take(to).skip(from);
+        between.any(|it| matches!(&it.event, Event::SnapshotDeleted { application, .. } if application == of))
+    }
+
     pub(super) fn calls_of(self, principal: &str) -> impl Iterator<Item = Placed<'a>> {
         self.calls().filter(move |it| it.call.principal.as_deref() == Some(principal))
     }

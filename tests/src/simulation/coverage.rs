@@ -41,7 +41,6 @@ const UNREACHABLE: &[(Group, &str, &str)] = &[
     ),
     (Group::Reason, "deployment: anotherDeployment", IN_WORDS),
     (Group::Reason, "deployment: fromSnapshot", IN_WORDS),
-    (Group::Reason, "deployment: nothingToStop", IN_WORDS),
     (Group::Reason, "deployment: restartsSeen", IN_WORDS),
     (Group::Reason, "deployment: takingSnapshot", IN_WORDS),
     (Group::Reason, "deployment: toBeStarted", IN_WORDS),

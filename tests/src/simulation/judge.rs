@@ -158,7 +158,10 @@ impl Aftermath {
             .filter(|(_, ended)| Self::is_redriven(ended) || self.runs_late(ended))
             .map(|(_, ended)| &*ended.trace.principal)
             .collect();
-        let shows_the_past = |part: &Part| matches!(part, Part::Fault(Fault { effect: Effect::StaleRead(_), .. }));
+        let shows_the_past = |part: &Part| match part {
+            Part::Fault(Fault { operation, effect: Effect::StaleRead(_), .. }) => operation == "DescribeApplication",
+            _ => false,
+        };
         if self.plan.kept().any(|(_, part)| shows_the_past(part)) {
             return mistakes;
         }
@@ -230,8 +233,10 @@ impl Aftermath {
         }
         let is_fine = |(asked, ended): &(&Asked, &Ended)| match ended.outcome() {
             Some(Outcome::Deployed | Outcome::NoChange) => true,
-            // Code without state, or another's turn for longer than the policy waits.
-            Some(Outcome::Refused) => asked.code.is_some() || !asked.input["policy"].is_null(),
+            // Code without state, another's turn for longer than the policy waits, or no snapshot for a start by force.
+            Some(Outcome::Refused) => {
+                asked.code.is_some() || !asked.input["policy"].is_null() || asked.input["stop"] == "force"
+            }
             Some(Outcome::Superseded) => asked.is_upload,
             Some(Outcome::NeedsAttention) => asked.input["policy"]["turnTimeoutSeconds"].is_number(),
             Some(Outcome::RolledBack | Outcome::Restored) | None => false,
@@ -339,26 +344,41 @@ impl Left<'_> {
             || was_stopped_by_a_person
             || has_finished
             || self.may_fail_later;
-        // It may have been found so by whoever came first, or after a person.
+        // It may have been found so by whoever came first, or after a person, and has not run since.
         let is_of_ours = |act: &Act<'_>| self.actors.iter().any(|it| act.is_by(&it.ended.trace.principal));
-        let first = all_acts().find(|act| act.is_by(&ended.trace.principal));
-        let before = first.and_then(|first| all_acts().take_while(|act| act.place < first.place).last());
-        let was_found_so = first.is_some_and(|act| act.call.before.as_ref().is_some_and(|it| it.status == "READY"));
-        let was_running = self.was_running && !(was_found_so && before.is_none_or(|act| !is_of_ours(&act)));
+        let was_found_standing = |actor: &Actor<'_>| {
+            let principal = &actor.ended.trace.principal;
+            let Some(first) = all_acts().find(|act| act.is_by(principal)) else { return false };
+            let before = all_acts().take_while(|act| act.place < first.place).last();
+            first.call.before.as_ref().is_some_and(|it| it.status == "READY")
+                && before.is_none_or(|act| !is_of_ours(&act))
+                && (*principal == ended.trace.principal || !self.has_run_since(first.place))
+        };
+        let was_running = self.was_running && !self.actors.iter().any(was_found_standing);
         if status.as_deref() == Some("READY") && was_running && !was_to_stop {
             return bad(format!("{application} was stopped, for which nobody asked, after {name}"));
         }
         None
     }
 
-    /// Who has said, after this act of another, that the application is well.
+    fn has_run_since(&self, place: usize) -> bool {
+        self.record
+            .iter()
+            .skip(place)
+            .any(|entry| matches!(&entry.event, Event::JobStarted(job) if job.application == self.rest.application))
+    }
+
+    /// Who has looked at the application after this act of another, and has said that it is well.
     fn whoever_vouches_for(&self, act: Act<'_>) -> Option<&Actor<'_>> {
-        let acted_at = self.record.get(act.place)?.at;
+        let calls = self.record.iter().skip(act.place).filter_map(|entry| match &entry.event {
+            Event::Call(call) if call.operation == "DescribeApplication" => Some(call),
+            _ => None,
+        });
+        let lookers: BTreeSet<&str> = calls.filter_map(|call| call.principal.as_deref()).collect();
         self.actors.iter().rfind(|actor| {
             let vouching = [Outcome::Deployed, Outcome::NoChange, Outcome::RolledBack, Outcome::Restored];
             let is_vouching = actor.ended.outcome().is_some_and(|outcome| vouching.contains(&outcome));
-            // One that is redriven in the state Failed says again what it said before.
-            is_vouching && actor.ended.report.as_ref().is_some_and(|report| report.ended_at > acted_at)
+            is_vouching && lookers.contains(actor.ended.trace.principal.as_str())
         })
     }
 }

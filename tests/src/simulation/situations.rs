@@ -31,12 +31,23 @@ struct Situation {
     input: Value,
     /// The execution of the first application is stopped so many seconds after the beginning.
     stopped_after: Option<u64>,
+    /// Somebody deletes the first application so many seconds after the beginning.
+    deleted_after: Option<u64>,
 }
 
 impl Situation {
     fn of(name: &'static str, apps: Vec<SnapshotApp>) -> Self {
         let input = json!({ "application": "orders", "scheduledAt": noon() });
-        Self { name, apps, planted: 0, faults: Vec::new(), lost: Vec::new(), input, stopped_after: None }
+        Self {
+            name,
+            apps,
+            planted: 0,
+            faults: Vec::new(),
+            lost: Vec::new(),
+            input,
+            stopped_after: None,
+            deleted_after: None,
+        }
     }
 
     /// One application, which is well.
@@ -112,13 +123,45 @@ fn situations() -> Vec<Situation> {
         Situation::new("throttled").fault("*", Effect::Throttle, Occurrences::Percent(50)),
         Situation::new("refused").asking(json!({ "applications": [] })),
         Situation::new("selecting-fails").fault("ListApplications", denied(), Occurrences::Always).asking(daily()),
-        Situation::of("tagged", (0..60).map(tagged).collect()).asking(daily()),
+        Situation::of("tagged", (0..120).map(tagged).collect()).asking(daily()),
         Situation::new("nobody-is-told").fault("events:PutEvents", denied(), Occurrences::Always),
         Situation {
             stopped_after: Some(5),
             ..Situation::new("the-execution-of-an-application-is-stopped").with("timeoutSeconds", json!(600))
         },
+        Situation {
+            deleted_after: Some(60),
+            ..Situation::of("deleted-meanwhile", vec![faulty(JobFault::SlowSnapshot { seconds: 600 })])
+        },
     ]
+    .into_iter()
+    .chain(errors())
+    .collect()
+}
+
+/// The list of the snapshots is answered with each error that the service knows.
+fn errors() -> impl Iterator<Item = Situation> {
+    let error =
+        |code: &str, message: &str| Effect::Error { code: code.to_owned(), status: 400, message: message.to_owned() };
+    let named = [
+        "CodeValidationException",
+        "ConcurrentModificationException",
+        "InvalidApplicationConfigurationException",
+        "InvalidArgumentException",
+        "InvalidRequestException",
+        "LimitExceededException",
+        "ResourceInUseException",
+        "ResourceNotFoundException",
+        "UnsupportedOperationException",
+        "AnErrorThatNobodyHasHeardOf",
+    ];
+    let named = named.map(|code| (code, error(code, "no")));
+    let role = error("InvalidArgumentException", "Please check the role provided or validity of S3 location");
+    let unreadable = Effect::Answer { status: 200, body: "this is not JSON".to_owned() };
+    let others = [("the-role-is-on-its-way", role), ("unreadable-list", unreadable)];
+    named.into_iter().chain(others).map(|(name, effect)| {
+        Situation::new(name).planted(3).fault("ListApplicationSnapshots", effect, Occurrences::Always)
+    })
 }
 
 /// Plays all situations. Returns what they have reached, and what is not as it has to be.
@@ -170,11 +213,17 @@ async fn play(situation: &Situation, watcher: Arc<Watcher>) -> Result<Option<Str
             let of_application = executions.all().into_iter().nth(1);
             of_application.map(|execution| executions.stop(&execution.arn, Stop::default()));
         }
+        if let Some(seconds) = situation.deleted_after {
+            world.clock.sleep(Duration::from_secs(seconds)).await;
+            world.by_hand("orders", "DeleteApplication", &json!({})).await?;
+        }
+        Ok::<(), String>(())
     };
-    let run = async { tokio::join!(engine.run(&machine, execution), stopping).0 };
-    let Ok(result) = tokio::time::timeout(LONGEST, run).await else {
+    let run = async { tokio::join!(engine.run(&machine, execution), stopping) };
+    let Ok((result, stopped)) = tokio::time::timeout(LONGEST, run).await else {
         return Ok(Some("the run of snapshots has no end".to_owned()));
     };
+    stopped?;
     let result = result.map_err(|error| error.to_string())?;
     let has_ended = matches!(result.status, Status::Succeeded | Status::Failed);
     Ok(summary_of(&result).err().or_else(|| (!has_ended).then(|| format!("the run is {:?}", result.status))))
