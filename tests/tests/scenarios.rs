@@ -249,6 +249,7 @@ scenarios! {
     forced_stop_connection_reset,
     put_back_answer_lost,
     put_back_connection_reset,
+    unpinned_put_back_dies,
     start_answer_lost,
     start_connection_reset,
     every_lambda_dies_before,

@@ -32,12 +32,19 @@ async fn put_configuration_back(
     let name = &deployment.application;
     let before = flink.configuration(name, baseline.version).await?;
     let Some((application, detail)) = flink.described(name).await? else { return Ok(Made::Gone) };
-    if let Some(lost) = lost_code(deployment, application.code.as_ref()) {
-        return Ok(Made::Impossible(lost));
+    if application.version < deployment.version {
+        let problem = format!("it shows version {}, older than version {}", application.version, deployment.version);
+        return Err(managed_flink::Error::unavailable("DescribeApplication", problem).into());
     }
     let update = put_back(&detail, &before, baseline.code.as_ref());
-    if application.version == deployment.version && update.is_empty() {
-        return Ok(Made::Began { operation: None, version: None });
+    // A later version may be the one that this step made when it ran before: the refused call tells.
+    if application.version == deployment.version {
+        if let Some(lost) = lost_code(deployment, application.code.as_ref()) {
+            return Ok(Made::Impossible(lost));
+        }
+        if update.is_empty() {
+            return Ok(Made::Began { operation: None, version: None });
+        }
     }
     let attempt = flink.update(name, deployment.version, &update, &deployment.restore_back()).await;
     Ok(adopt_versioned(flink, deployment, attempt, |detail| put_back(detail, &before, None).is_empty()).await?)

@@ -13,6 +13,7 @@ use super::{
     lost, main_throws,
 };
 use crate::scenario::{CrashKind, Happening, Planned, Scenario};
+use crate::world::App;
 
 const UPDATE_LOST: &str = "UpdateApplication (answer lost)";
 const ROLLBACK_LOST: &str = "RollbackApplication (answer lost)";
@@ -66,6 +67,16 @@ fn lost_answers() -> Vec<Scenario> {
         Scenario::new("put-back-connection-reset", "The configuration is put back, and the connection breaks.")
             .when(0, lost("UpdateApplication", 2, ConnectionReset))
             .deploy(put_back()),
+        Scenario::new(
+            "unpinned-put-back-dies",
+            "The Lambda that puts code back under another key, of which no version is known, dies when that is done.",
+        )
+        .of(App { is_code_pinned: false, ..App::default() })
+        .deploy(main_throws(Restored, &[UPDATE, UPDATE, UPDATE_REFUSED, START]).crashing(
+            "restore",
+            1,
+            CrashKind::DiesAfter,
+        )),
         Scenario::new("start-answer-lost", "The start is made, but answered with a server error: it is adopted.")
             .when(0, lost("StartApplication", 1, ServerError))
             .deploy(start()),

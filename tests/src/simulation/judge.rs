@@ -43,6 +43,10 @@ struct Act<'a> {
 }
 
 impl Act<'_> {
+    fn finds_it_stopped(&self) -> bool {
+        self.call.before.as_ref().is_some_and(|it| ["READY", "ROLLED_BACK"].contains(&&*it.status))
+    }
+
     fn is_by(&self, principal: &str) -> bool {
         self.call.principal.as_deref() == Some(principal)
     }
@@ -220,9 +224,7 @@ impl Aftermath {
 
     /// Whether the execution has begun with an application at work, or has started it.
     fn found_it_running(&self, ended: &Ended) -> bool {
-        let is_at_work = |act: Act<'_>| {
-            act.call.operation == "StartApplication" || act.call.before.as_ref().is_some_and(|it| it.status != "READY")
-        };
+        let is_at_work = |act: Act<'_>| act.call.operation == "StartApplication" || !act.finds_it_stopped();
         self.acts_of(ended).any(is_at_work)
     }
 
@@ -350,7 +352,7 @@ impl Left<'_> {
             let principal = &actor.ended.trace.principal;
             let Some(first) = all_acts().find(|act| act.is_by(principal)) else { return false };
             let before = all_acts().take_while(|act| act.place < first.place).last();
-            first.call.before.as_ref().is_some_and(|it| it.status == "READY")
+            first.finds_it_stopped()
                 && before.is_none_or(|act| !is_of_ours(&act))
                 && (*principal == ended.trace.principal || !self.has_run_since(first.place))
         };
