@@ -69,7 +69,7 @@ pub(crate) fn timeline(ended: &[Ended], record: &[RecordEntry], rest: &[Rest]) -
 }
 
 /// What changed or went wrong from this moment on, a line each, in seconds since it.
-pub fn changes(record: &[RecordEntry], began: Timestamp) -> String {
+fn changes(record: &[RecordEntry], began: Timestamp) -> String {
     let mut story = String::new();
     for entry in record.iter().filter(|entry| entry.at >= began) {
         let told = match &entry.event {
