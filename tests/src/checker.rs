@@ -225,10 +225,13 @@ impl<'a> Case<'a> {
         self.is_own(made.principal) || (made.is_system_rollback && made.from == fence)
     }
 
-    /// Versions by which the service rolled the execution's own change back.
+    /// Versions by which the service rolled the execution's own change back while it was looked after.
     fn system_rollbacks(&self) -> Vec<NewVersion<'a>> {
+        let is_in_time = |made: &NewVersion<'_>| {
+            self.history.record.get(made.index).is_some_and(|entry| entry.at <= self.execution.ended_at)
+        };
         let all = self.history.versions(&self.execution.application).filter(|made| made.is_system_rollback);
-        all.filter(|made| self.fence_before(made.index) == Some(made.from)).collect()
+        all.filter(|made| is_in_time(made) && self.fence_before(made.index) == Some(made.from)).collect()
     }
 
     /// Whether the application was running when the execution first acted on it.
@@ -826,7 +829,10 @@ fn ends_within_its_deadline(case: &Case<'_>) -> Vec<String> {
     let took = ("took", turn, execution.ended_at, seconds_of("deadlineSeconds", DEADLINE_SECONDS));
     let mut broken = Vec::new();
     for (what, from, to, most) in [waited, took] {
-        let seconds = to.duration_since(from).as_secs();
+        let paused = execution
+            .pause
+            .map_or(0, |(ended, redriven)| redriven.min(to).duration_since(ended.max(from)).as_secs().max(0));
+        let seconds = to.duration_since(from).as_secs() - paused;
         if !execution.was_aborted && u64::try_from(seconds).is_ok_and(|seconds| seconds > most) {
             broken.push(format!("{what} {seconds} s, {most} at most"));
         }

@@ -3,8 +3,8 @@
 
 use handler::{Error, Event, note_newest_before};
 use lifecycle::decision::{decide, wanted};
-use lifecycle::deployment::Deployment;
-use lifecycle::evidence::Evidence;
+use lifecycle::deployment::{Deployment, Rung};
+use lifecycle::evidence::{Evidence, Observed, Snapshot};
 use lifecycle::stopped::{may_be_stopped_by_someone, recognize_stop, telling};
 use managed_flink::ManagedFlink;
 
@@ -33,12 +33,20 @@ pub async fn decide_rollback(flink: &ManagedFlink, event: Event) -> Result<Deplo
     } else {
         None
     };
-    let snapshots = if wanted.snapshots {
-        Some(flink.snapshots(name).await.map_err(|error| error.to_unreadable("the snapshots")))
-    } else {
-        None
-    };
-    decide(&mut deployment, &Evidence { application, restarts, alarms, snapshots }, now);
-    note_newest_before(flink, &mut deployment).await?;
-    Ok(deployment)
+    let snapshots = if wanted.snapshots { Some(snapshots_of(flink, name).await) } else { None };
+    let mut evidence = Evidence { application, restarts, alarms, snapshots };
+    let mut decided = deployment.clone();
+    decide(&mut decided, &evidence, now);
+    if decided.rung == Rung::RollBack && !deployment.has_taken(Rung::RollBack) && evidence.snapshots.is_none() {
+        // Found bad just now, by CloudWatch: only a rollback needs to know what state it would restore.
+        evidence.snapshots = Some(snapshots_of(flink, name).await);
+        decided = deployment;
+        decide(&mut decided, &evidence, now);
+    }
+    note_newest_before(flink, &mut decided).await?;
+    Ok(decided)
+}
+
+async fn snapshots_of(flink: &ManagedFlink, name: &str) -> Observed<Vec<Snapshot>> {
+    flink.snapshots(name).await.map_err(|error| error.to_unreadable("the snapshots"))
 }

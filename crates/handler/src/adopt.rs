@@ -4,7 +4,7 @@
 
 use jiff::Timestamp;
 use lifecycle::deployment::{Deployment, Next, Rung};
-use lifecycle::evidence::OperationSummary;
+use lifecycle::evidence::{Application, OperationSummary};
 use lifecycle::request::Restore;
 use lifecycle::status::ApplicationStatus;
 use lifecycle::verdict::Reason;
@@ -68,8 +68,9 @@ pub async fn adopt_versioned(
     };
     let name = &deployment.application;
     let Some((application, detail)) = flink.described(name).await? else { return Ok(Made::Gone) };
-    let newest = flink.newest_operation(name, Some(deployment.rung.operation())).await?;
-    if let Some(newest) = newest {
+    // One list for both questions: of two, the one may be older than the other.
+    let operations = flink.newest_operations(name).await?;
+    if let Some(newest) = operations.iter().find(|it| it.name == deployment.rung.operation()) {
         let operation = flink.operation(name, &newest.id).await?;
         if operation.version_to.is_some_and(|version| version > application.version) {
             // The application was described as it was before that operation: nothing may be taken for undone on it.
@@ -82,7 +83,28 @@ pub async fn adopt_versioned(
             return Ok(Made::Began { operation: Some(operation.id), version });
         }
     }
+    if application.version > deployment.version && !is_accounted_for(flink, name, &application, &operations).await? {
+        // The list is older than the application: the version may be the one that this step made.
+        let problem = format!("no operation is shown that has made version {}", application.version);
+        return Err(Error::unavailable("ListApplicationOperations", problem));
+    }
     not_made(deployment, application.version, &application.status, error)
+}
+
+/// Operations that make no version.
+const WITHOUT_VERSION: [&str; 3] = ["StartApplication", "StopApplication", "Maintenance"];
+
+/// Whether the newest operation that may make a version may be the one that made this application's.
+async fn is_accounted_for(
+    flink: &ManagedFlink,
+    name: &str,
+    application: &Application,
+    operations: &[OperationSummary],
+) -> Result<bool, Error> {
+    let may_make_one = |it: &&OperationSummary| !WITHOUT_VERSION.contains(&&*it.name);
+    let Some(newest) = operations.iter().find(may_make_one) else { return Ok(false) };
+    let operation = flink.operation(name, &newest.id).await?;
+    Ok(operation.version_to.is_none_or(|made| made >= application.version))
 }
 
 /// Starts the application. The call carries no version, so the application is read right before; where it is starting or

@@ -38,6 +38,8 @@ pub struct PreflightLook {
     /// `ApplicationVersionDetail` of the [versions since the newest snapshot](versions_since_snapshot), as far as the service
     /// still has them.
     pub versions: BTreeMap<u64, Value>,
+    /// When the newest `StartApplication` began, where that may be of interest.
+    pub started_at: Option<Timestamp>,
     /// The alarms that the policy names.
     pub alarms: Vec<Alarm>,
 }
@@ -51,12 +53,18 @@ pub enum Preflight {
     TakeSnapshot(String),
 }
 
-/// The versions that tell whether the newest snapshot holds the state of the job at hand: those between the two. None where
-/// that is not asked for. Of very many, the latest.
-pub fn versions_since_snapshot(request: &Request, application: &Application, snapshots: &[Snapshot]) -> Range<u64> {
-    let is_latest = request.restore.restore_type == RestoreType::Latest;
-    let newest = newest_ready(snapshots).filter(|_| is_latest && starts_from_a_snapshot(request, application));
-    let first = newest.map_or(application.version, |newest| newest.version.saturating_add(1));
+/// Whether the request starts the application from the newest of these snapshots, of which it is to be known whether it holds
+/// the state of the job at hand.
+pub fn starts_from_newest(request: &Request, application: &Application, snapshots: &[Snapshot]) -> bool {
+    request.restore.restore_type == RestoreType::Latest
+        && starts_from_a_snapshot(request, application)
+        && newest_ready(snapshots).is_some()
+}
+
+/// The versions that tell what the jobs since the newest snapshot began with: from its own to the one before that at hand. Of
+/// very many, the latest.
+pub fn versions_since_snapshot(application: &Application, snapshots: &[Snapshot]) -> Range<u64> {
+    let first = newest_ready(snapshots).map_or(application.version, |newest| newest.version);
     first.max(application.version.saturating_sub(MOST_VERSIONS))..application.version
 }
 
@@ -373,31 +381,47 @@ fn starts_from_a_snapshot(request: &Request, application: &Application) -> bool 
 }
 
 /// Why the newest snapshot does not hold the state of the job at hand, if it does not: on the way from its version to the one
-/// at hand a job began without state, or with the state of a version from before those that were undone.
+/// at hand a job began without state, with that of another snapshot, or with that of a version from before those that were
+/// undone. What is not known any more speaks against nothing.
 fn other_lineage(application: &Application, look: &PreflightLook, newest: &Snapshot) -> Option<String> {
+    // Its own version was started again since.
+    let is_older =
+        look.started_at.zip(newest.created_at).is_some_and(|(started_at, created_at)| created_at < started_at);
+    let oldest = if is_older { newest.version } else { newest.version + 1 };
     let mut version = application.version;
-    while version > newest.version {
+    while version >= oldest {
         let detail = if version == application.version { &look.detail } else { look.versions.get(&version)? };
-        if has_begun_without_state(detail) {
-            return Some(format!("began without state at version {version}"));
-        }
         let member = |name: &str| detail.get(name).and_then(Value::as_u64);
-        version = match (member("ApplicationVersionRolledBackFrom"), member("ApplicationVersionRolledBackTo")) {
+        let undone = (member("ApplicationVersionRolledBackFrom"), member("ApplicationVersionRolledBackTo"));
+        // A rollback brings a configuration back, and has its state from elsewhere, unless it was started again.
+        match restored_in(detail).filter(|_| is_older || undone.1.is_none()) {
+            Some((SKIP, _)) => return Some(format!("began without state at version {version}")),
+            Some((CUSTOM, Some(name))) if name != newest.name => {
+                return Some(format!("began with the snapshot {name} at version {version}"));
+            }
+            _ => {}
+        }
+        version = match undone {
             (Some(from), Some(to)) if newest.version > to && newest.version <= from => {
                 return Some(format!("was rolled back from version {from} to version {to}"));
             }
             (_, Some(to)) if to < version => to,
-            _ => version - 1,
+            _ => version.checked_sub(1)?,
         };
     }
     None
 }
 
-/// Whether the job of this version was started without the state of the one before.
-fn has_begun_without_state(detail: &Value) -> bool {
-    let restore = "/ApplicationConfigurationDescription/RunConfigurationDescription\
-                   /ApplicationRestoreConfigurationDescription/ApplicationRestoreType";
-    detail.pointer(restore).and_then(Value::as_str) == Some("SKIP_RESTORE_FROM_SNAPSHOT")
+const SKIP: &str = "SKIP_RESTORE_FROM_SNAPSHOT";
+const CUSTOM: &str = "RESTORE_FROM_CUSTOM_SNAPSHOT";
+
+/// How the job of this version was started, and from which snapshot, where one is named.
+fn restored_in(detail: &Value) -> Option<(&str, Option<&str>)> {
+    let restore = detail.pointer(
+        "/ApplicationConfigurationDescription/RunConfigurationDescription/ApplicationRestoreConfigurationDescription",
+    )?;
+    let text = |member: &str| restore.get(member).and_then(Value::as_str);
+    Some((text("ApplicationRestoreType")?, text("SnapshotName")))
 }
 
 /// Whether a running job is stopped by the service's own means, which take a snapshot if they can, and started again.

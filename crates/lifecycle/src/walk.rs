@@ -285,8 +285,8 @@ impl Walk {
             application: Some(self.application_at(self.deployment.version.max(7), status.into())),
             detail: json!({ "RuntimeEnvironment": runtime }),
             snapshots,
-            versions: BTreeMap::new(),
             alarms: vec![Alarm { name: "lag".into(), is_raised: self.random.bool() }],
+            ..PreflightLook::default()
         };
         if let Preflight::TakeSnapshot(name) = prepare(&mut self.deployment, &self.request, &look, self.now) {
             assert_eq!(name, "pre-deploy-run-1");

@@ -1,15 +1,14 @@
 //! Makes the change: checks the request against the application and notes the baseline, then calls `UpdateApplication`,
 //! and `StartApplication` where the application was stopped and is to run. Before the first call nothing is touched.
 
-use std::collections::BTreeMap;
-
 use handler::{Error, Made, SubmitEvent, adopt_versioned, is_left_to_retry, note_newest_before, start};
 use jiff::Timestamp;
 use lifecycle::configuration::is_in_effect;
 use lifecycle::deployment::{Deployment, Rung};
+use lifecycle::evidence::Application;
 use lifecycle::preflight::{
     Preflight, PreflightLook, RefusedFor, no_such_alarm, prepare, refuse, refuse_snapshot, refuse_update,
-    versions_since_snapshot,
+    starts_from_newest, versions_since_snapshot,
 };
 use lifecycle::request::Request;
 use managed_flink::{ErrorKind, ManagedFlink};
@@ -53,14 +52,11 @@ async fn look_and_prepare(
                 alarms => alarms?,
             };
             let snapshots = flink.snapshots(name).await?;
-            let mut versions = BTreeMap::new();
-            for version in versions_since_snapshot(request, &application, &snapshots) {
-                match flink.configuration(name, version).await {
-                    Err(error) if error.kind() == ErrorKind::NotFound => {}
-                    detail => drop(versions.insert(version, detail?)),
-                }
+            let mut look = PreflightLook { detail, snapshots, alarms, ..PreflightLook::default() };
+            if starts_from_newest(request, &application, &look.snapshots) {
+                look_at_lineage(flink, name, &application, &mut look).await?;
             }
-            PreflightLook { application: Some(application), detail, snapshots, versions, alarms }
+            PreflightLook { application: Some(application), ..look }
         }
     };
     if let Preflight::TakeSnapshot(snapshot) = prepare(&mut deployment, request, &look, now) {
@@ -74,6 +70,23 @@ async fn look_and_prepare(
     }
     note_newest_before(flink, &mut deployment).await?;
     Ok(deployment)
+}
+
+/// Reads what tells whether the newest snapshot holds the state of the job at hand.
+async fn look_at_lineage(
+    flink: &ManagedFlink,
+    name: &str,
+    application: &Application,
+    look: &mut PreflightLook,
+) -> Result<(), Error> {
+    look.started_at = flink.newest_operation(name, Some("StartApplication")).await?.and_then(|start| start.started_at);
+    for version in versions_since_snapshot(application, &look.snapshots) {
+        match flink.configuration(name, version).await {
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            detail => drop(look.versions.insert(version, detail?)),
+        }
+    }
+    Ok(())
 }
 
 async fn update(

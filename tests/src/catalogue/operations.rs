@@ -5,6 +5,7 @@ use emulator::{Effect, Occurrences};
 use lifecycle::report::Outcome::{Deployed, NeedsAttention, Restored, RolledBack};
 use serde_json::json;
 
+use super::jobs::looks_healthy_for;
 use super::{
     FORCE, FORCE_REFUSED, ROLLBACK, ROLLBACK_REFUSED, START, UPDATE, UPDATE_REFUSED, bad, code, configure, crash_loop,
     error, fault, going_live::same_key, good, main_throws,
@@ -193,6 +194,13 @@ fn lost_code() -> Vec<Scenario> {
         .of(unpinned())
         .when(0, overwritten(crash_loop()))
         .deploy(configure(same_key(), RolledBack, &[UPDATE, ROLLBACK])),
+        Scenario::new(
+            "only-the-bad-versions-snapshot-is-left",
+            "The baseline's snapshots are deleted, and scaling takes one of the bad version: no rollback to that one's state.",
+        )
+        .when(150, Happening::DeleteSnapshots)
+        .when(200, Happening::Autoscale(3))
+        .deploy(code(looks_healthy_for(230), NeedsAttention, &[UPDATE])),
         Scenario::new(
             "unpinned-code-does-not-start",
             "The one key was overwritten with code that does not start, and the old content has no name: a person is asked.",

@@ -38,6 +38,13 @@ fn lost_answers() -> Vec<Scenario> {
             .when(0, lost("UpdateApplication", 1, ConnectionReset))
             .deploy(update()),
         Scenario::new(
+            "update-answer-lost-and-an-old-list",
+            "The connection breaks, and the list of operations does not show the update yet: it is adopted when it does.",
+        )
+        .when(0, lost("UpdateApplication", 1, ConnectionReset))
+        .when(0, fault("ListApplicationOperations", Effect::StaleRead(Duration::from_secs(10)), Occurrences::First(2)))
+        .deploy(code(Behaviour::healthy(), Deployed, &[UPDATE_LOST, UPDATE_REFUSED, UPDATE_REFUSED])),
+        Scenario::new(
             "update-forgotten",
             "submit-update dies when it has updated the application, which is described as before then: it is adopted.",
         )

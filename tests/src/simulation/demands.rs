@@ -307,9 +307,14 @@ fn accepted_more_restarts(one: &One<'_>) -> Option<String> {
     (restarts > tolerated).then(|| format!("its job has restarted {restarts} times, {tolerated} are tolerated"))
 }
 
-/// A job without checkpoints is not accepted where they are on, unless the policy does not ask for one.
+/// A job without checkpoints is not accepted where they are on, unless the policy does not ask for one. Flink counts a
+/// snapshot as one.
 fn accepted_without_a_checkpoint(one: &One<'_>) -> Option<String> {
-    one.job_looked_at().filter(|look| look.by == Some(&one.ended.trace.principal))?;
+    let look = one.job_looked_at().filter(|look| look.by == Some(&one.ended.trace.principal))?;
+    let is_snapshot = |event: &Event| matches!(event, Event::SnapshotTaken { application, .. } if *application == one.ended.trace.application);
+    if one.all.record.iter().any(|entry| entry.at > look.started_at && is_snapshot(&entry.event)) {
+        return None;
+    }
     let has_none = |fault: &JobFault| matches!(fault, JobFault::FailingCheckpoints { from_seconds: 0 });
     let is_without = one.asked.code.as_ref()?.behaviour.faults.iter().any(has_none);
     let are_on = one.all.plan.quirks(one.asked.application).all(|it| !matches!(it, Quirk::Checkpoints(None)));

@@ -346,28 +346,17 @@ impl Left<'_> {
             || was_stopped_by_a_person
             || has_finished
             || self.may_fail_later;
-        // It may have been found so by whoever came first, or after a person, and has not run since.
+        // It may have been found so, since the service or a person had stopped it.
         let is_of_ours = |act: &Act<'_>| self.actors.iter().any(|it| act.is_by(&it.ended.trace.principal));
-        let was_found_standing = |actor: &Actor<'_>| {
-            let principal = &actor.ended.trace.principal;
-            let Some(first) = all_acts().find(|act| act.is_by(principal)) else { return false };
-            let before = all_acts().take_while(|act| act.place < first.place).last();
-            first.finds_it_stopped()
-                && before.is_none_or(|act| !is_of_ours(&act))
-                && (*principal == ended.trace.principal || !self.has_run_since(first.place))
-        };
-        let was_running = self.was_running && !self.actors.iter().any(was_found_standing);
+        let was_found_standing = all_acts().find(|act| act.is_by(&ended.trace.principal)).is_some_and(|first| {
+            let stopped_it = all_acts().filter(|act| act.place < first.place && !act.finds_it_stopped()).last();
+            first.finds_it_stopped() && stopped_it.is_none_or(|act| !is_of_ours(&act))
+        });
+        let was_running = self.was_running && !was_found_standing;
         if status.as_deref() == Some("READY") && was_running && !was_to_stop {
             return bad(format!("{application} was stopped, for which nobody asked, after {name}"));
         }
         None
-    }
-
-    fn has_run_since(&self, place: usize) -> bool {
-        self.record
-            .iter()
-            .skip(place)
-            .any(|entry| matches!(&entry.event, Event::JobStarted(job) if job.application == self.rest.application))
     }
 
     /// Who has looked at the application after this act of another, and has said that it is well.

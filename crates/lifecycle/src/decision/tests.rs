@@ -811,3 +811,27 @@ fn a_newer_version_is_nobodys_until_the_operation_could_be_read() {
         assert_eq!(goes_on(&decided(deployment, &evidence(9, "ROLLING_BACK"), 30)), expected, "{what}");
     }
 }
+
+#[test]
+fn a_rollback_is_not_asked_for_that_would_restore_the_bad_versions_state() {
+    let rolled_back = "RollBack 0";
+    let in_vain = "end NeedsAttention: ladderExhausted noSnapshot restarts";
+    for (what, snapshots, expected) in [
+        ("none, which the service refuses", vec![], rolled_back),
+        ("one of the baseline", vec![snapshot("bad", "READY", 8, 9), snapshot("good", "READY", 7, 1)], rolled_back),
+        ("an older one only", vec![snapshot("older", "READY", 6, 1)], rolled_back),
+        ("of the bad version, not READY", vec![snapshot("bad", "CREATING", 8, 9)], rolled_back),
+        ("of the bad version only", vec![snapshot("bad", "READY", 8, 9), snapshot("older", "READY", 6, 1)], in_vain),
+    ] {
+        let deployment = failing(updating(&json!({}), "RUNNING"), restarts(3));
+        let evidence = Evidence { snapshots: Some(Ok(snapshots)), ..evidence(8, "RUNNING") };
+        assert_eq!(goes_on(&decided(deployment, &evidence, 20)), expected, "{what}");
+    }
+    let deployment = failing(updating(&json!({}), "RUNNING"), restarts(3));
+    let evidence = Evidence { snapshots: Some(unreadable()), ..evidence(8, "RUNNING") };
+    assert_eq!(
+        goes_on(&decided(deployment, &evidence, 20)),
+        rolled_back,
+        "what cannot be read is the service's to know"
+    );
+}

@@ -8,8 +8,8 @@ fn look(status: &str) -> PreflightLook {
         application: Some(application(7, status)),
         detail: json!({ "RuntimeEnvironment": "FLINK-1_19" }),
         snapshots: vec![snapshot("new", "READY", 7, -10), snapshot("old", "READY", 6, -90)],
-        versions: BTreeMap::new(),
         alarms: vec![alarm("lag", false), alarm("old", true)],
+        ..PreflightLook::default()
     }
 }
 
@@ -494,21 +494,58 @@ fn the_lineage_is_looked_up_in_the_versions_since_the_snapshot() {
     }
 }
 
+/// A version that was started again since its snapshot was taken has its state from what that start says.
 #[test]
-fn only_a_start_from_the_newest_snapshot_needs_the_versions_since() {
-    let since = |fields: &Value, status: &str, newest: u64| {
-        versions_since_snapshot(&request(fields), &application(70, status), &[snapshot("new", "READY", newest, -10)])
+fn a_start_after_the_snapshot_tells_the_lineage_of_its_version() {
+    let custom = |name: &str| {
+        let mut detail = restoring("RESTORE_FROM_CUSTOM_SNAPSHOT");
+        detail["ApplicationConfigurationDescription"]["RunConfigurationDescription"]["ApplicationRestoreConfigurationDescription"]
+            ["SnapshotName"] = name.into();
+        detail
     };
-    let by_force = json!({ "stop": "force", "start": true });
-    assert_eq!(since(&by_force, "RUNNING", 66), 67..70);
-    assert_eq!(since(&json!({ "start": true }), "READY", 66), 67..70);
-    assert_eq!(since(&by_force, "RUNNING", 1), 50..70, "the latest of very many");
-    let skipping = json!({ "stop": "force", "start": true, "restore": { "type": "SKIP_RESTORE_FROM_SNAPSHOT" } });
-    let graceful = json!({ "stop": "graceful", "start": true });
-    for (fields, status, newest) in
-        [(&by_force, "RUNNING", 69), (&by_force, "RUNNING", 70), (&graceful, "RUNNING", 66), (&skipping, "READY", 66)]
-    {
-        assert_eq!(since(fields, status, newest).count(), 0, "{fields} {newest}");
+    let undoing = |mut detail: Value| {
+        detail["ApplicationVersionRolledBackFrom"] = 6.into();
+        detail["ApplicationVersionRolledBackTo"] = 5.into();
+        detail
+    };
+    let without = Some("began without state at version 7");
+    let other = Some("began with the snapshot old at version 7");
+    let table = [
+        ("with the newest", custom("new"), Some(-5), None),
+        ("with another", custom("old"), Some(-5), other),
+        ("with another, before the snapshot was taken", custom("old"), Some(-50), None),
+        ("with another, who knows when", custom("old"), None, None),
+        ("with the latest", restoring("RESTORE_FROM_LATEST_SNAPSHOT"), Some(-5), None),
+        ("without state", restoring("SKIP_RESTORE_FROM_SNAPSHOT"), Some(-5), without),
+        ("with another, after a rollback to it", undoing(custom("old")), Some(-5), other),
+        ("a rollback to what began without state", undoing(restoring("SKIP_RESTORE_FROM_SNAPSHOT")), Some(-50), None),
+    ];
+    for (what, detail, started_at, expected) in table {
+        let look = PreflightLook { detail, started_at: started_at.map(at), ..look("RUNNING") };
+        let problem = expected.map(|expected| {
+            format!("orders {expected}, and its newest READY snapshot, new, holds the state of version 7")
+        });
+        let expected: Vec<_> = problem.map(|problem| ("restore.type".to_owned(), problem)).into_iter().collect();
+        assert_eq!(refused(&json!({ "stop": "force", "start": true }), &look, 0), expected, "{what}");
     }
-    assert_eq!(versions_since_snapshot(&request(&by_force), &application(70, "RUNNING"), &[]).count(), 0);
+}
+
+#[test]
+fn only_a_start_from_the_newest_snapshot_needs_to_know_the_lineage() {
+    let snapshots = [snapshot("half", "CREATING", 69, -1), snapshot("new", "READY", 66, -10)];
+    let starts =
+        |fields: &Value, status: &str| starts_from_newest(&request(fields), &application(70, status), &snapshots);
+    let by_force = json!({ "stop": "force", "start": true });
+    let graceful = json!({ "stop": "graceful", "start": true });
+    let skipping = json!({ "stop": "force", "start": true, "restore": { "type": "SKIP_RESTORE_FROM_SNAPSHOT" } });
+    assert!(starts(&by_force, "RUNNING") && starts(&json!({ "start": true }), "READY"));
+    assert!(
+        !starts(&graceful, "RUNNING") && !starts(&skipping, "RUNNING") && !starts(&json!({ "start": true }), "RUNNING")
+    );
+    assert!(!starts_from_newest(&request(&by_force), &application(70, "RUNNING"), &snapshots[..1]));
+
+    assert_eq!(versions_since_snapshot(&application(70, "RUNNING"), &snapshots), 66..70);
+    assert_eq!(versions_since_snapshot(&application(90, "RUNNING"), &snapshots), 70..90, "the latest of very many");
+    assert_eq!(versions_since_snapshot(&application(66, "RUNNING"), &snapshots).count(), 0);
+    assert_eq!(versions_since_snapshot(&application(66, "RUNNING"), &[]).count(), 0);
 }
