@@ -18,8 +18,8 @@
 //!    `SKIP_RESTORE_FROM_SNAPSHOT`; and no call says so on its own account. The change's job carries on the job it
 //!    replaces or begins from the snapshot that the request names; a rollback's job carries nothing of the bad
 //!    version's; a start that brings the baseline back restores the baseline's job or one that this job had its state
-//!    from. *Unseen:* starts by the service (system rollback, maintenance, autoscaling) are not the execution's, and
-//!    are not judged.
+//!    from. Snapshots that are deleted between the look at them and the start are in rule 1's window. *Unseen:* starts by
+//!    the service (system rollback, maintenance, autoscaling) are not the execution's, and are not judged.
 //! 3. **The ladder.** At most one rollback, one stop (by force), one update beside the change, one start beside the
 //!    change's; no rollback once the service has rolled the change back; no other mutating call whatever. A request may
 //!    ask for a stop of its own, gracefully or by force, which comes before everything else.
@@ -571,8 +571,18 @@ fn no_start_without_state(case: &Case<'_>) -> Vec<String> {
     if case.requested_restore() == RequestedRestore::Skip {
         return Vec::new();
     }
-    let without = case.own_jobs().filter(|job| job.started.restored_from.is_none() || job.started.lineage.is_empty());
+    let is_without = |job: &&Job<'_>| job.started.restored_from.is_none() || job.started.lineage.is_empty();
+    let without = case.own_jobs().filter(|job| is_without(job) && !lost_its_snapshots(case, job));
     without.map(|job| format!("job {} ({}) began without state", job.started.job, job.started.cause)).collect()
+}
+
+/// Whether a snapshot was deleted after the execution had listed them and before the start: a window as that of the start.
+fn lost_its_snapshots(case: &Case<'_>, job: &Job<'_>) -> bool {
+    let Some(start) = case.acts_by(START).take_while(|start| start.index < job.index).last() else { return false };
+    let mine = case.history.calls_of(&case.execution.principal).take_while(|it| it.index < start.index);
+    let Some(listed) = mine.filter(|it| it.is("ListApplicationSnapshots")).last() else { return false };
+    let mut between = case.history.calls().filter(|it| (listed.index..start.index).contains(&it.index));
+    between.any(|it| it.is("DeleteApplicationSnapshot") && it.call.done)
 }
 
 fn no_call_gives_state_up_unasked(case: &Case<'_>) -> Vec<String> {

@@ -6,7 +6,8 @@ use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::Duration;
 
 use asl::{
-    Engine, Event, EventKind, ExecutionInput, ExecutionResult, Observer, StateMachine, Stop, TaskError, TaskHandler,
+    Engine, Event, EventKind, ExecutionInput, ExecutionResult, Observer, Redrive, StateMachine, Stop, TaskError,
+    TaskHandler,
 };
 use async_trait::async_trait;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
@@ -489,7 +490,8 @@ impl World {
         let mut result = engine.run_until(&self.machine, execution, stop).await.map_err(|error| error.to_string())?;
         self.enter_end(&entry.arn, &result)?;
         let mut pause = None;
-        if let (Some(seconds), Some(redrive)) = (planned.redrive_after_seconds, result.redrive.take()) {
+        let redrive = result.redrive.take().filter(Redrive::has_room);
+        if let (Some(seconds), Some(redrive)) = (planned.redrive_after_seconds, redrive) {
             let ended_at = self.clock.now();
             self.clock.sleep(Duration::from_secs(seconds)).await;
             pause = Some((ended_at, self.clock.now()));

@@ -163,6 +163,11 @@ impl Redrive {
     pub fn redrives(&self) -> u64 {
         self.redrives
     }
+
+    /// Whether the history has room for another event and the end.
+    pub fn has_room(&self) -> bool {
+        self.tally.history_events < HISTORY_EVENTS - 1
+    }
 }
 
 /// Runs executions. One engine can run any number of them at once, of any state machines.
@@ -270,7 +275,7 @@ impl Engine {
         mut redrive: Redrive,
         stop: impl Future<Output = Stop> + Send,
     ) -> Result<ExecutionResult, StartError> {
-        if redrive.tally.history_events >= HISTORY_EVENTS - 1 {
+        if !redrive.has_room() {
             return Err(StartError::ExecutionNotRedrivable(redrive.tally.history_events));
         }
         redrive.redrives += 1;

@@ -32,7 +32,7 @@ const RESTART_SECONDS: i64 = 60;
 /// What is demanded of an execution: what is lacking, in words.
 type Demand = fn(&One<'_>) -> Option<String>;
 
-const DEMANDS: [(&str, Demand); 14] = [
+const DEMANDS: [(&str, Demand); 15] = [
     ("a look before a stop or start", stops_or_starts_without_a_look),
     ("what is asked for is made", another_change),
     ("what is asked for is made", forced_instead_of_graceful),
@@ -40,6 +40,7 @@ const DEMANDS: [(&str, Demand); 14] = [
     ("the policy is kept", acts_although_told_to_hold),
     ("the policy is kept", accepted_before_the_quiet_time),
     ("the policy is kept", accepted_more_restarts),
+    ("only what is well is accepted", accepted_while_it_restores),
     ("the policy is kept", accepted_without_a_checkpoint),
     ("what is told is true", tells_of_restarts_that_were_none),
     ("what is told is true", restored_without_putting_back),
@@ -305,6 +306,22 @@ fn accepted_more_restarts(one: &One<'_>) -> Option<String> {
     let restarts = u64::try_from(restarts).unwrap_or_default().min(times.map_or(u64::MAX, u64::from));
     let tolerated = one.policy("toleratedRestarts").as_u64().unwrap_or(TOLERATED_RESTARTS);
     (restarts > tolerated).then(|| format!("its job has restarted {restarts} times, {tolerated} are tolerated"))
+}
+
+/// A job is not accepted whose tasks are still restoring their state.
+fn accepted_while_it_restores(one: &One<'_>) -> Option<String> {
+    let look = one.job_looked_at().filter(|_| one.ended_as(&[Outcome::Deployed]))?;
+    if look.by != Some(&one.ended.trace.principal) {
+        return None;
+    }
+    let faults = &one.asked.code.as_ref()?.behaviour.faults;
+    let restores = faults.iter().find_map(|fault| match fault {
+        JobFault::SlowRestore { seconds } => i64::try_from(*seconds).ok(),
+        _ => None,
+    })?;
+    let JobLook { seconds, .. } = look;
+    (seconds < restores)
+        .then(|| format!("its job restores its state for {restores} s, and was accepted after {seconds} s"))
 }
 
 /// A job without checkpoints is not accepted where they are on, unless the policy does not ask for one. Flink counts a

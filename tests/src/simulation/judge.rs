@@ -166,9 +166,7 @@ impl Aftermath {
             Part::Fault(Fault { operation, effect: Effect::StaleRead(_), .. }) => operation == "DescribeApplication",
             _ => false,
         };
-        if self.plan.kept().any(|(_, part)| shows_the_past(part)) {
-            return mistakes;
-        }
+        let may_meet_the_past = self.plan.kept().any(|(_, part)| shows_the_past(part));
         for (asked, ended) in self.all().filter(|(_, ended)| !Self::is_redriven(ended)) {
             let Some(report) = ended.report.as_ref().filter(|report| report.outcome == Outcome::Superseded) else {
                 continue;
@@ -183,7 +181,12 @@ impl Aftermath {
                 _ => None,
             });
             let is_newer = |maker: Option<&str>| maker.is_some_and(|it| it == OPERATOR || out_of_turn.contains(it));
-            if let Some(makers) = made.filter(|makers| !makers.iter().copied().any(is_newer)) {
+            let is_own = |maker: Option<&str>| maker == Some(&ended.trace.principal);
+            let is_wrong = |makers: &Vec<Option<&str>>| {
+                let is_by_nobody = !makers.iter().copied().any(is_newer);
+                is_by_nobody && (!may_meet_the_past || makers.iter().copied().all(is_own))
+            };
+            if let Some(makers) = made.filter(is_wrong) {
                 let (name, what) = (&ended.trace.name, asked.what);
                 let what = format!("{name} ({what}) was superseded by {makers:?}, who made no newer change");
                 mistakes.push(mistake("superseded by somebody", what));

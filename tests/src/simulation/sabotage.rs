@@ -25,9 +25,9 @@ use crate::wire::Wire;
 use crate::world::{Functions, InProcess, Stage, World};
 
 /// Seeds from 0 to here are drawn, and those plans are played in which the sabotage can show.
-const SEEDS: u64 = 20_000;
+const SEEDS: u64 = 200_000;
 /// As many are played, at most.
-const MOST_PLAYED: usize = 300;
+const MOST_PLAYED: usize = 1_000;
 
 /// Something that is broken on purpose.
 #[derive(Debug, Clone)]

@@ -450,7 +450,13 @@ fn ladder() -> Vec<Sabotage> {
             "a rung twice",
             "a rollback that was taken already is taken again",
             &["rule 3"],
-            climbs,
+            |plan| {
+                let is_bad_as_well = |part: &Part| match part {
+                    Part::Quirk(_, Quirk::Code(code)) => !code.kind.is_always_well(),
+                    _ => false,
+                };
+                brings_bad_code(plan) && has(plan, is_bad_as_well)
+            },
             &[Way::Given(|_, function, event| {
                 if function == "decide-rollback"
                     && let Some(taken) = event["deployment"]["taken"].as_array_mut()
