@@ -627,6 +627,11 @@ impl Texts {
     }
 }
 
+/// As JSON: the same as its `Display`, in half the time.
+fn written(value: &Value) -> String {
+    serde_json::to_string(value).unwrap_or_default()
+}
+
 /// Who sees the events: the checker's texts, and the stage.
 struct Onlookers {
     texts: Texts,
@@ -637,10 +642,10 @@ impl Observer for Onlookers {
     fn observe(&self, event: &Event<'_>) {
         let texts = &self.texts;
         match event.kind {
-            EventKind::StateExited { output, .. } => texts.keep(output.to_string()),
-            EventKind::TaskSucceeded { result, .. } => texts.keep(result.to_string()),
+            EventKind::StateExited { output, .. } => texts.keep(written(output)),
+            EventKind::TaskSucceeded { result, .. } => texts.keep(written(result)),
             EventKind::TaskFailed { error, cause, .. } => texts.keep(format!("{error} {cause}")),
-            EventKind::Assigned { value, .. } => texts.keep(value.to_string()),
+            EventKind::Assigned { value, .. } => texts.keep(written(value)),
             _ => {}
         }
         self.stage.observe(event);

@@ -40,11 +40,11 @@ pub(super) fn scenarios() -> Vec<Scenario> {
             .deploy(rolled_back(looks_healthy_for(230))),
         Scenario::new("exponential-restart-delay", "The job fails ever more rarely, because each restart waits longer.")
             .deploy(rolled_back(Behaviour::from(JobFault::OpenFails).restarting(RestartDelay::DEFAULT_EXPONENTIAL))),
-        Scenario::new("steep-restart-delay", "The delay between restarts grows to five minutes at once.").deploy(rolled_back(
+        Scenario::new("steep-restart-delay", "The delay between restarts is five times as long at once.").deploy(rolled_back(
             Behaviour::from(JobFault::OpenFails).restarting(RestartDelay::Exponential {
-                initial_seconds: 60.0,
+                initial_seconds: 30.0,
                 multiplier: 5.0,
-                max_seconds: 300.0,
+                max_seconds: 150.0,
                 reset_seconds: 3_600.0,
             }),
         )),
