@@ -370,9 +370,8 @@ fn state_to_restore(deployment: &Deployment, snapshots: Option<&Observed<Vec<Sna
 
 /// Whether a rollback has only a snapshot of the bad version to restore: the newest one, where the baseline has none any more.
 /// The service says of a rollback that it takes the last successful snapshot.
-fn would_restore_what_was_bad(deployment: &Deployment, evidence: &Evidence) -> bool {
+fn would_restore_what_was_bad(deployment: &Deployment, snapshots: &[Snapshot]) -> bool {
     let Some(baseline) = &deployment.baseline else { return false };
-    let Some(Ok(snapshots)) = &evidence.snapshots else { return false };
     let ready = || snapshots.iter().filter(|snapshot| snapshot.status == SnapshotStatus::Ready);
     let newest = ready().max_by_key(|snapshot| snapshot.created_at);
     newest.is_some_and(|newest| newest.version > baseline.version)
@@ -432,8 +431,12 @@ fn way_back(
         deployment.runs_on() && !deployment.has_taken(Rung::RollBack) && !deployment.has_taken(Rung::SystemRollback);
     let may_be_rolled_back =
         matches!(status, ApplicationStatus::Running | ApplicationStatus::Updating | ApplicationStatus::Autoscaling);
-    if may_roll_back && may_be_rolled_back && !would_restore_what_was_bad(deployment, evidence) {
-        return Decision::Take(Rung::RollBack, reasons);
+    if may_roll_back && may_be_rolled_back {
+        match &evidence.snapshots {
+            Some(Err(unreadable)) => return Decision::HoldHere(vec![unreadable.clone().into()]),
+            Some(Ok(snapshots)) if would_restore_what_was_bad(deployment, snapshots) => {}
+            Some(Ok(_)) | None => return Decision::Take(Rung::RollBack, reasons),
+        }
     }
     if may_roll_back && *status == ApplicationStatus::RollingBack {
         // The service answers the failure by itself; the operation will say so, and is followed then.
