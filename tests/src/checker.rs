@@ -282,10 +282,10 @@ impl<'a> Case<'a> {
             return None;
         }
         let sent = self.history.calls_of(&self.execution.principal).filter(|it| it.is(UPDATE) && !it.call.done);
-        let sent: Vec<_> = sent.map(|it| &it.call.request).collect();
-        self.history
-            .acts_on(&self.execution.application)
-            .find(|act| act.is(UPDATE) && sent.contains(&&act.call.request))
+        let sent: Vec<_> = sent.collect();
+        let is_met =
+            |act: &Placed<'_>| sent.iter().any(|it| it.index > act.index && it.call.request == act.call.request);
+        self.history.acts_on(&self.execution.application).find(|act| act.is(UPDATE) && is_met(act))
     }
 
     fn requested_restore(&self) -> RequestedRestore<'a> {
@@ -578,11 +578,17 @@ fn no_start_without_state(case: &Case<'_>) -> Vec<String> {
 
 /// Whether a snapshot was deleted after the execution had listed them and before the start: a window as that of the start.
 fn lost_its_snapshots(case: &Case<'_>, job: &Job<'_>) -> bool {
-    let Some(start) = case.acts_by(START).take_while(|start| start.index < job.index).last() else { return false };
+    let before = case.acts.iter().take_while(|act| act.index < job.index).last();
+    let Some(start) = before.filter(|act| act.is(START) && job.started.cause == START) else { return false };
     let mine = case.history.calls_of(&case.execution.principal).take_while(|it| it.index < start.index);
     let Some(listed) = mine.filter(|it| it.is("ListApplicationSnapshots")).last() else { return false };
-    let mut between = case.history.calls().filter(|it| (listed.index..start.index).contains(&it.index));
-    between.any(|it| it.is("DeleteApplicationSnapshot") && it.call.done)
+    let is_between = |it: &Placed<'_>| (listed.index..start.index).contains(&it.index);
+    let is_deletion = |it: &Placed<'_>| {
+        it.is("DeleteApplicationSnapshot")
+            && it.call.done
+            && it.call.application.as_ref() == Some(&case.execution.application)
+    };
+    !case.acts.iter().any(is_between) && case.history.calls().any(|it| is_between(&it) && is_deletion(&it))
 }
 
 fn no_call_gives_state_up_unasked(case: &Case<'_>) -> Vec<String> {
@@ -728,7 +734,10 @@ fn lack_of_evidence(case: &Case<'_>, outcome: Outcome) -> Option<String> {
 /// Whether nothing but a stop was asked for, and the last look has found the application stopped: it has stopped by itself.
 fn is_only_to_stop(case: &Case<'_>) -> bool {
     let asks = |field: &str| case.execution.input.get(field).is_some_and(|value| *value != Value::Bool(false));
-    asks("stop") && !asks("start") && !asks("update") && case.looks().last().is_some_and(|look| look.finds_it_stopped())
+    let mut looks = case.looks().filter(|look| look.at <= case.execution.ended_at);
+    let began_at_work = looks.next().is_some_and(|look| !look.finds_it_stopped());
+    let is_only_to_stop = asks("stop") && !asks("start") && !asks("update") && case.outcome == Some(Outcome::Deployed);
+    is_only_to_stop && began_at_work && looks.last().is_some_and(|look| look.finds_it_stopped())
 }
 
 /// Whether the application is to be as it was before, and was not running, or is not to be started once it is stopped.
@@ -882,7 +891,8 @@ fn no_start_is_made_twice(case: &Case<'_>) -> Vec<String> {
 fn no_snapshot_is_taken_twice(case: &Case<'_>) -> Vec<String> {
     let snapshots: Vec<_> = case.history.done_by(&case.execution.principal).filter(|it| it.is(SNAPSHOT)).collect();
     let is_gone = |from: &Placed<'_>, to: &Placed<'_>| {
-        case.history.deletes_snapshots_between(&case.execution.application, from.index, to.index)
+        let name = from.call.request.get("SnapshotName").and_then(Value::as_str).unwrap_or_default();
+        case.history.deletes_between(&case.execution.application, name, from.index, to.index)
     };
     let second = snapshots.windows(2).filter_map(|pair| match pair {
         [first, second] if !is_gone(first, second) => Some(second),

@@ -38,7 +38,7 @@ pub async fn decide_rollback(flink: &ManagedFlink, event: Event) -> Result<Deplo
     let mut decided = deployment.clone();
     decide(&mut decided, &evidence, now);
     if decided.rung == Rung::RollBack && !deployment.has_taken(Rung::RollBack) && evidence.snapshots.is_none() {
-        // Found bad just now, by CloudWatch: only a rollback needs to know what state it would restore.
+        // Found bad just now, by CloudWatch: what state a rollback would restore is read where one is due.
         evidence.snapshots = Some(snapshots_of(flink, name).await);
         decided = deployment;
         decide(&mut decided, &evidence, now);

@@ -91,20 +91,28 @@ pub async fn adopt_versioned(
     not_made(deployment, application.version, &application.status, error)
 }
 
+/// Operations that are asked which version they made, at most.
+const MOST_CANDIDATES: usize = 3;
 /// Operations that make no version.
 const WITHOUT_VERSION: [&str; 3] = ["StartApplication", "StopApplication", "Maintenance"];
 
-/// Whether the newest operation that may make a version may be the one that made this application's.
+/// Whether one of the newest operations may have made this application's version: the newest that says which version it made
+/// has made this one or a later one. Where none of a few says so, it is not known, and may be.
 async fn is_accounted_for(
     flink: &ManagedFlink,
     name: &str,
     application: &Application,
     operations: &[OperationSummary],
 ) -> Result<bool, Error> {
-    let may_make_one = |it: &&OperationSummary| !WITHOUT_VERSION.contains(&&*it.name);
-    let Some(newest) = operations.iter().find(may_make_one) else { return Ok(false) };
-    let operation = flink.operation(name, &newest.id).await?;
-    Ok(operation.version_to.is_none_or(|made| made >= application.version))
+    let mut is_unknown = false;
+    let candidates = operations.iter().filter(|it| !WITHOUT_VERSION.contains(&&*it.name));
+    for candidate in candidates.take(MOST_CANDIDATES) {
+        if let Some(made) = flink.operation(name, &candidate.id).await?.version_to {
+            return Ok(made >= application.version);
+        }
+        is_unknown = true;
+    }
+    Ok(is_unknown)
 }
 
 /// Starts the application. The call carries no version, so the application is read right before; where it is starting or

@@ -304,7 +304,8 @@ fn accept_stopped(
         Rung::ForceStop => bring_back(deployment, Rung::PutBack, evidence, reasons),
         Rung::PutBack if deployment.was_running() => bring_back(deployment, Rung::StartBack, evidence, reasons),
         Rung::Update | Rung::Start | Rung::SystemRollback | Rung::RollBack | Rung::PutBack | Rung::StartBack => {
-            let before = deployment.baseline.as_ref().and_then(Baseline::why_it_stands);
+            let is_as_asked = deployment.rung == Rung::Update && deployment.has_taken(Rung::Stop);
+            let before = deployment.baseline.as_ref().filter(|_| !is_as_asked).and_then(Baseline::why_it_stands);
             let is_as_before = !matches!((deployment.rung, &before), (Rung::PutBack, Some(Reason::WasAtWork { .. })));
             let outcome = if is_as_before { accepted(deployment.rung) } else { Outcome::NeedsAttention };
             Decision::Finish(outcome, reasons.into_iter().chain(before).collect())

@@ -486,7 +486,7 @@ impl Deployment {
         self.go_on(Next::WaitForOperation, wait);
     }
 
-    /// There is nothing to stop: the application has come to its end by itself.
+    /// There is nothing to stop: the application stands still already.
     pub fn found_stopped(&mut self, now: Timestamp) {
         self.began = Some(Began { operation_id: None, at: now });
         self.refused_times = 0;

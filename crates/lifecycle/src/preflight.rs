@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use crate::configuration::{is_in_effect, is_open_ended};
@@ -377,30 +377,32 @@ fn restore_refusal(request: &Request, application: &Application, look: &Prefligh
 
 /// Whether the application is started from a snapshot that exists already: no other is taken before.
 fn starts_from_a_snapshot(request: &Request, application: &Application) -> bool {
-    request.start && (application.status.is_stopped() || request.stop == Some(Stop::Force))
+    let takes_one = request.policy.pre_deploy_snapshot && application.status == ApplicationStatus::Running;
+    request.start && !takes_one && (application.status.is_stopped() || request.stop == Some(Stop::Force))
 }
 
 /// Why the newest snapshot does not hold the state of the job at hand, if it does not: on the way from its version to the one
 /// at hand a job began without state, with that of another snapshot, or with that of a version from before those that were
 /// undone. What is not known any more speaks against nothing.
 fn other_lineage(application: &Application, look: &PreflightLook, newest: &Snapshot) -> Option<String> {
-    // Its own version was started again since.
-    let is_older =
-        look.started_at.zip(newest.created_at).is_some_and(|(started_at, created_at)| created_at < started_at);
-    let oldest = if is_older { newest.version } else { newest.version + 1 };
-    let mut version = application.version;
-    while version >= oldest {
+    let start = look.started_at.filter(|start| newest.created_at.is_some_and(|created_at| created_at < *start));
+    let (mut version, mut until) = (application.version, None);
+    while version >= newest.version {
         let detail = if version == application.version { &look.detail } else { look.versions.get(&version)? };
         let member = |name: &str| detail.get(name).and_then(Value::as_u64);
         let undone = (member("ApplicationVersionRolledBackFrom"), member("ApplicationVersionRolledBackTo"));
-        // A rollback brings a configuration back, and has its state from elsewhere, unless it was started again.
-        match restored_in(detail).filter(|_| is_older || undone.1.is_none()) {
+        let since = made_at(detail);
+        let was_started =
+            start.zip(since).is_some_and(|(start, since)| since <= start && until.is_none_or(|until| start < until));
+        // A rollback brings a configuration back, and has its state from elsewhere, unless it was started again since.
+        let is_told = was_started || (version > newest.version && undone.1.is_none());
+        match restored_in(detail).filter(|_| is_told) {
             Some((SKIP, _)) => return Some(format!("began without state at version {version}")),
-            Some((CUSTOM, Some(name))) if name != newest.name => {
-                return Some(format!("began with the snapshot {name} at version {version}"));
-            }
+            Some((CUSTOM, Some(name))) if name == newest.name => return None,
+            Some((CUSTOM, Some(name))) => return Some(format!("began with the snapshot {name} at version {version}")),
             _ => {}
         }
+        until = since.or(until);
         version = match undone {
             (Some(from), Some(to)) if newest.version > to && newest.version <= from => {
                 return Some(format!("was rolled back from version {from} to version {to}"));
@@ -410,6 +412,12 @@ fn other_lineage(application: &Application, look: &PreflightLook, newest: &Snaps
         };
     }
     None
+}
+
+/// When the version was made.
+fn made_at(detail: &Value) -> Option<Timestamp> {
+    let seconds = detail.get("ApplicationVersionCreateTimestamp")?.as_f64()?;
+    Timestamp::UNIX_EPOCH.checked_add(SignedDuration::try_from_secs_f64(seconds).ok()?).ok()
 }
 
 const SKIP: &str = "SKIP_RESTORE_FROM_SNAPSHOT";

@@ -160,6 +160,9 @@ fn summary(deployment: &Deployment, outcome: Outcome, because: &[Reason]) -> Str
         Outcome::Deployed if deployment.rung == Rung::Stop => {
             format!("{application} is stopped at version {version}, as asked: {why}.")
         }
+        Outcome::Deployed if deployment.job.is_none() && deployment.has_taken(Rung::Stop) => {
+            format!("{application} has version {version}, and is stopped, as asked: {why}.")
+        }
         Outcome::Deployed if deployment.job.is_none() => {
             format!("{application} has version {version}, and is stopped as before: {why}.")
         }

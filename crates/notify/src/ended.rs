@@ -112,19 +112,19 @@ impl EndedExecution {
 }
 
 impl ExecutionDetail {
-    /// Whether it failed with an outcome of ours, which its last step has told. The error's cause is then the report; a
-    /// cause that is none shows that there was nothing to tell. Without a cause the error's name is believed.
+    /// Whether it failed with an outcome of ours, which its last step has told. The error's cause is then the report, which
+    /// says so where it could not be told. Without a cause the error's name is believed.
     fn has_told(&self) -> bool {
         let Some(error) = self.error.as_deref().filter(|_| self.status == "FAILED") else { return false };
         let name = || Value::from(error);
         let is_deployments = serde_json::from_value::<Outcome>(name()).is_ok_and(|outcome| !outcome.is_success());
         let is_ours = is_deployments || serde_json::from_value::<RunOutcome>(name()).is_ok();
-        is_ours && self.cause.as_deref().is_none_or(|cause| is_report(cause, error))
+        is_ours && self.cause.as_deref().is_none_or(|cause| is_told_report(cause, error))
     }
 }
 
-fn is_report(cause: &str, outcome: &str) -> bool {
-    serde_json::from_str::<Value>(cause).is_ok_and(|report| report["outcome"] == outcome)
+fn is_told_report(cause: &str, outcome: &str) -> bool {
+    serde_json::from_str::<Value>(cause).is_ok_and(|report| report["outcome"] == outcome && report["told"] != false)
 }
 
 fn in_words(status: &str) -> &'static str {
@@ -213,8 +213,9 @@ mod tests {
             json!({ "status": "FAILED", "error": "States.DataLimitExceeded", "cause": "too much" }),
             // Names of outcomes that no execution fails with.
             json!({ "status": "FAILED", "error": "Deployed" }),
-            // Its last step failed, and there was no report to tell.
-            json!({ "status": "FAILED", "error": "NeedsAttention", "cause": "{\"startedAt\": \"now\"}" }),
+            // Its last step failed.
+            json!({ "status": "FAILED", "error": "RolledBack", "cause": "{\"outcome\": \"RolledBack\", \"told\": false}" }),
+            json!({ "status": "FAILED", "error": "NeedsAttention", "cause": "this is no report" }),
             // Aborted by somebody who gave an outcome's name as the error.
             json!({ "status": "ABORTED", "error": "RolledBack" }),
         ];

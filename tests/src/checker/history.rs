@@ -91,10 +91,10 @@ impl<'a> History<'a> {
         })
     }
 
-    /// Whether a snapshot of this application was deleted between these places.
-    pub(super) fn deletes_snapshots_between(self, of: &str, from: usize, to: usize) -> bool {
-        let mut between = self.record.iter().take(to).skip(from);
-        between.any(|it| matches!(&it.event, Event::SnapshotDeleted { application, .. } if application == of))
+    /// Whether this snapshot of this application was deleted between these places.
+    pub(super) fn deletes_between(self, of: &str, name: &str, from: usize, to: usize) -> bool {
+        let is_it = |event: &Event| matches!(event, Event::SnapshotDeleted { application, snapshot } if application == of && snapshot == name);
+        self.record.iter().take(to).skip(from).any(|entry| is_it(&entry.event))
     }
 
     pub(super) fn calls_of(self, principal: &str) -> impl Iterator<Item = Placed<'a>> {

@@ -1098,7 +1098,7 @@ fn rule_9_an_older_upload_is_not_made_after_a_newer() {
 
 /// An execution that ended, and acts once more in the turn of another: as one that was redriven, or never ended.
 #[test]
-fn rule_9_a_redriven_execution_does_not_ask_for_its_turn() {
+fn rule_9_from_its_redrive_on_rule_1_alone_judges_between_two() {
     let broken = |is_redriven: bool| {
         let mut story = deployed();
         let ended_at = story.seconds;

@@ -279,9 +279,11 @@ fn accepted_before_the_quiet_time(one: &One<'_>) -> Option<String> {
     let bake = one.policy("bakeSeconds").as_i64().unwrap_or(BAKE_SECONDS);
     let JobLook { seconds, started_at, .. } = look;
     // A step that is run again keeps the time of its first run, and where its clock is another, so that the job seems older.
-    let is_ahead = |it: &Disturbance| matches!(it, Disturbance::ClockAhead(1..));
-    let goes_by_another_clock = one.all.plan.disturbances(one.asked.number).any(is_ahead);
-    let bake = if goes_by_another_clock { bake - STEP_SECONDS } else { bake };
+    let ahead = one.all.plan.disturbances(one.asked.number).find_map(|it| match it {
+        Disturbance::ClockAhead(seconds) => Some((*seconds).clamp(0, STEP_SECONDS)),
+        _ => None,
+    });
+    let bake = bake - ahead.unwrap_or_default();
     (seconds < bake).then(|| format!("its job, started at {started_at}, was accepted after {seconds} of {bake} s"))
 }
 
@@ -329,7 +331,9 @@ fn accepted_while_it_restores(one: &One<'_>) -> Option<String> {
 fn accepted_without_a_checkpoint(one: &One<'_>) -> Option<String> {
     let look = one.job_looked_at().filter(|look| look.by == Some(&one.ended.trace.principal))?;
     let is_snapshot = |event: &Event| matches!(event, Event::SnapshotTaken { application, .. } if *application == one.ended.trace.application);
-    if one.all.record.iter().any(|entry| entry.at > look.started_at && is_snapshot(&entry.event)) {
+    let while_it_ran = look.started_at
+        ..=look.started_at.saturating_add(SignedDuration::from_secs(look.seconds + 1)).unwrap_or_default();
+    if one.all.record.iter().any(|entry| while_it_ran.contains(&entry.at) && is_snapshot(&entry.event)) {
         return None;
     }
     let has_none = |fault: &JobFault| matches!(fault, JobFault::FailingCheckpoints { from_seconds: 0 });

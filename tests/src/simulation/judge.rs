@@ -12,6 +12,7 @@ use lifecycle::report::Outcome;
 use lifecycle::verdict::Reason;
 
 use crate::checker::{ExecutionTrace, Observed, check, is_newer_upload};
+use crate::scenario::CrashKind;
 use crate::simulation::plan::{Asked, Disturbance, Kind, Part};
 use crate::simulation::play::{Aftermath, Ended, Rest};
 use crate::world::OPERATOR;
@@ -180,8 +181,10 @@ impl Aftermath {
                 }
                 _ => None,
             });
-            let is_newer = |maker: Option<&str>| maker.is_some_and(|it| it == OPERATOR || out_of_turn.contains(it));
             let is_own = |maker: Option<&str>| maker == Some(&ended.trace.principal);
+            let is_newer = |maker: Option<&str>| {
+                maker.is_some_and(|it| it == OPERATOR || out_of_turn.contains(it)) && !is_own(maker)
+            };
             let is_wrong = |makers: &Vec<Option<&str>>| {
                 let is_by_nobody = !makers.iter().copied().any(is_newer);
                 is_by_nobody && (!may_meet_the_past || makers.iter().copied().all(is_own))
@@ -197,7 +200,11 @@ impl Aftermath {
 
     /// Whether one of its Lambdas may run after the execution has ended.
     fn runs_late(&self, ended: &Ended) -> bool {
-        self.plan.disturbances(ended.asked).any(|it| matches!(it, Disturbance::Abort(_) | Disturbance::Crash(_)))
+        let is_late = |it: &Disturbance| match it {
+            Disturbance::Crash(crash) => matches!(crash.how, CrashKind::RunsLate { .. }),
+            other => matches!(other, Disturbance::Abort(_)),
+        };
+        self.plan.disturbances(ended.asked).any(is_late)
     }
 
     /// Who made these versions; none where it was the service.
@@ -240,7 +247,8 @@ impl Aftermath {
             Some(Outcome::Deployed | Outcome::NoChange) => true,
             // Code without state, another's turn for longer than the policy waits, or no snapshot for a start by force.
             Some(Outcome::Refused) => {
-                asked.code.is_some() || !asked.input["policy"].is_null() || asked.input["stop"] == "force"
+                let is_by_force = asked.input["stop"] == "force" && !self.has_snapshot_of_its_job(ended);
+                asked.code.is_some() || !asked.input["policy"].is_null() || is_by_force
             }
             Some(Outcome::Superseded) => asked.is_upload,
             Some(Outcome::NeedsAttention) => asked.input["policy"]["turnTimeoutSeconds"].is_number(),
@@ -253,6 +261,18 @@ impl Aftermath {
             mistake("nothing is undone without a reason", what)
         });
         told.collect()
+    }
+
+    /// Whether a snapshot was taken, before the execution began, of the job that ran then.
+    fn has_snapshot_of_its_job(&self, ended: &Ended) -> bool {
+        let trace = &ended.trace;
+        let before = || self.record.iter().take_while(|entry| entry.at <= trace.started_at).map(|entry| &entry.event);
+        let running = before().filter_map(|event| match event {
+            Event::JobStarted(started) if started.application == trace.application => Some(started.job),
+            _ => None,
+        });
+        let running = running.last();
+        before().any(|event| matches!(event, Event::SnapshotTaken { job, .. } if Some(*job) == running))
     }
 
     fn snapshots_without_a_summary(&self) -> Vec<Mistake> {

@@ -12,5 +12,5 @@ pub mod play;
 pub mod sabotage;
 pub mod seeds;
 mod situations;
-pub mod story;
+mod story;
 pub mod table;

@@ -611,7 +611,7 @@ fn every_verified_rung_has_its_outcome_or_its_successor() {
         ("READY", false, &[SystemRollback], "end RolledBack: jobFinished wasNotRunning"),
         ("READY", true, &[Rung::Start, ForceStop], "Restore 0"),
         ("READY", true, &[Rung::Start, ForceStop, PutBack], "end Restored: jobFinished wasNotRunning"),
-        ("UPDATING", false, &[Rung::Stop, Rung::Update], "end Deployed: jobFinished wasAtWork"),
+        ("UPDATING", false, &[Rung::Stop, Rung::Update], "end Deployed: jobFinished"),
         ("UPDATING", true, &[Rung::Start, ForceStop, PutBack], "end NeedsAttention: jobFinished wasAtWork"),
         ("RUNNING", false, &[RollBack, ForceStop], "Restore 0"),
         ("RUNNING", false, &[PutBack], "Restore 0"),

@@ -497,6 +497,11 @@ fn the_lineage_is_looked_up_in_the_versions_since_the_snapshot() {
 /// A version that was started again since its snapshot was taken has its state from what that start says.
 #[test]
 fn a_start_after_the_snapshot_tells_the_lineage_of_its_version() {
+    // Made so many seconds before now.
+    let made = |mut detail: Value, seconds: i64| {
+        detail["ApplicationVersionCreateTimestamp"] = json!(at(-seconds).as_second());
+        detail
+    };
     let custom = |name: &str| {
         let mut detail = restoring("RESTORE_FROM_CUSTOM_SNAPSHOT");
         detail["ApplicationConfigurationDescription"]["RunConfigurationDescription"]["ApplicationRestoreConfigurationDescription"]
@@ -508,22 +513,42 @@ fn a_start_after_the_snapshot_tells_the_lineage_of_its_version() {
         detail["ApplicationVersionRolledBackTo"] = 5.into();
         detail
     };
+    let latest = || restoring("RESTORE_FROM_LATEST_SNAPSHOT");
+    let skipping = || restoring("SKIP_RESTORE_FROM_SNAPSHOT");
     let without = Some("began without state at version 7");
     let other = Some("began with the snapshot old at version 7");
+    // The snapshot is ten seconds old, and of version 7 unless it is said to be of 6.
     let table = [
-        ("with the newest", custom("new"), Some(-5), None),
-        ("with another", custom("old"), Some(-5), other),
-        ("with another, before the snapshot was taken", custom("old"), Some(-50), None),
-        ("with another, who knows when", custom("old"), None, None),
-        ("with the latest", restoring("RESTORE_FROM_LATEST_SNAPSHOT"), Some(-5), None),
-        ("without state", restoring("SKIP_RESTORE_FROM_SNAPSHOT"), Some(-5), without),
-        ("with another, after a rollback to it", undoing(custom("old")), Some(-5), other),
-        ("a rollback to what began without state", undoing(restoring("SKIP_RESTORE_FROM_SNAPSHOT")), Some(-50), None),
+        ("with the newest", 7, made(custom("new"), 90), None, Some(-5), None),
+        ("with another", 7, made(custom("old"), 90), None, Some(-5), other),
+        ("with another, before the snapshot was taken", 7, made(custom("old"), 90), None, Some(-50), None),
+        ("with another, who knows when", 7, made(custom("old"), 90), None, None, None),
+        ("a version of which it is not known when it was made", 7, custom("old"), None, Some(-5), None),
+        ("with the latest", 7, made(latest(), 90), None, Some(-5), None),
+        ("without state", 7, made(skipping(), 90), None, Some(-5), without),
+        ("with another, after a rollback to it", 7, made(undoing(custom("old")), 90), None, Some(-5), other),
+        ("a rollback to what began without state", 7, made(undoing(skipping()), 90), None, Some(-50), None),
+        ("the start was of the next version", 6, made(latest(), 8), Some(made(skipping(), 90)), Some(-5), None),
+        (
+            "the start was of the version before",
+            6,
+            made(latest(), 3),
+            Some(made(custom("old"), 90)),
+            Some(-5),
+            Some("began with the snapshot old at version 6"),
+        ),
+        ("the newest itself, after one without state", 6, custom("new"), Some(skipping()), None, None),
     ];
-    for (what, detail, started_at, expected) in table {
-        let look = PreflightLook { detail, started_at: started_at.map(at), ..look("RUNNING") };
+    for (what, newest, detail, before, started_at, expected) in table {
+        let look = PreflightLook {
+            detail,
+            snapshots: vec![snapshot("new", "READY", newest, -10)],
+            versions: before.map(|before| (6, before)).into_iter().collect(),
+            started_at: started_at.map(at),
+            ..look("RUNNING")
+        };
         let problem = expected.map(|expected| {
-            format!("orders {expected}, and its newest READY snapshot, new, holds the state of version 7")
+            format!("orders {expected}, and its newest READY snapshot, new, holds the state of version {newest}")
         });
         let expected: Vec<_> = problem.map(|problem| ("restore.type".to_owned(), problem)).into_iter().collect();
         assert_eq!(refused(&json!({ "stop": "force", "start": true }), &look, 0), expected, "{what}");
@@ -543,6 +568,8 @@ fn only_a_start_from_the_newest_snapshot_needs_to_know_the_lineage() {
         !starts(&graceful, "RUNNING") && !starts(&skipping, "RUNNING") && !starts(&json!({ "start": true }), "RUNNING")
     );
     assert!(!starts_from_newest(&request(&by_force), &application(70, "RUNNING"), &snapshots[..1]));
+    let taking_one = json!({ "stop": "force", "start": true, "policy": { "preDeploySnapshot": true } });
+    assert!(!starts(&taking_one, "RUNNING"));
 
     assert_eq!(versions_since_snapshot(&application(70, "RUNNING"), &snapshots), 66..70);
     assert_eq!(versions_since_snapshot(&application(90, "RUNNING"), &snapshots), 70..90, "the latest of very many");
