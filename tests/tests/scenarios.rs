@@ -110,6 +110,7 @@ scenarios! {
     missing_main_class,
     corrupt_jar,
     system_rollback,
+    system_rollback_before_the_update_is_known,
     system_rollback_fails,
     system_rollback_does_not_see_a_crash_loop,
     update_never_ends,

@@ -77,10 +77,16 @@ pub async fn adopt_versioned(
             let problem = format!("it shows version {}, where an operation has made a later one", application.version);
             return Err(Error::unavailable("DescribeApplication", problem));
         }
-        let is_next = operation.version_to.is_none_or(|version| version >= application.version);
-        if operation.version_from == Some(deployment.version) && is_next && is_ours(&detail) {
-            let version = operation.version_to.or(Some(application.version));
-            return Ok(Made::Began { operation: Some(operation.id), version });
+        if operation.version_from == Some(deployment.version) {
+            // What it made may have been rolled back by the service, or changed by somebody, since.
+            let made = match operation.version_to.filter(|version| *version < application.version) {
+                Some(version) => flink.configuration(name, version).await?,
+                None => detail,
+            };
+            if is_ours(&made) {
+                let version = operation.version_to.or(Some(application.version));
+                return Ok(Made::Began { operation: Some(operation.id), version });
+            }
         }
     }
     if application.version > deployment.version && !is_accounted_for(flink, name, &application, &operations).await? {

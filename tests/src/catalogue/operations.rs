@@ -10,7 +10,7 @@ use super::{
     FORCE, FORCE_REFUSED, ROLLBACK, ROLLBACK_REFUSED, START, UPDATE, UPDATE_REFUSED, bad, code, configure, crash_loop,
     error, fault, going_live::same_key, good, main_throws,
 };
-use crate::scenario::{Happening, Planned, Scenario};
+use crate::scenario::{CrashKind, Happening, Planned, Scenario};
 use crate::world::App;
 
 /// The whole ladder: rolled back in vain, stopped by force, put back, started.
@@ -63,6 +63,12 @@ fn refused_starts() -> Vec<Scenario> {
         )
         .of(system_rollback())
         .deploy(main_throws(RolledBack, &[UPDATE])),
+        Scenario::new(
+            "system-rollback-before-the-update-is-known",
+            "The Lambda hangs after the update, and the service has rolled it back when it is run again: it is followed.",
+        )
+        .of(system_rollback())
+        .deploy(main_throws(RolledBack, &[UPDATE, UPDATE_REFUSED]).crashing("submit-update", 2, CrashKind::HangsAfter)),
         Scenario::new(
             "system-rollback-fails",
             "The service's own rollback puts the configuration back and fails to start it: it is started by hand.",
