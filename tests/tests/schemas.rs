@@ -402,8 +402,9 @@ fn every_member_of_a_report_is_described() {
     let schema = schema("report");
     let report = json!(report);
     assert_eq!(mistakes_of(&validator(&closed(schema.clone())), &report), [""; 0]);
-    let described: BTreeSet<&String> = schema["properties"].as_object().unwrap().keys().collect();
-    assert_eq!(described, report.as_object().unwrap().keys().collect());
+    // Only the state machine writes `told`, where it has to write the report.
+    let described = schema["properties"].as_object().unwrap().keys().filter(|member| *member != "told");
+    assert_eq!(described.collect::<BTreeSet<_>>(), report.as_object().unwrap().keys().collect());
     // Whether the execution succeeds follows from the outcome.
     for (outcome, success, is_valid) in [
         (Outcome::Deployed, true, true),

@@ -693,6 +693,21 @@ async fn a_bus_that_takes_nothing_does_not_make_people_read_it_twice() {
     }
 }
 
+/// A step failed for good, and then its last one: the report is the state machine's, and its end is told by the net for that.
+#[tokio::test(start_paused = true)]
+async fn what_the_last_step_could_not_tell_is_told_when_the_execution_has_ended() {
+    let account = account().await;
+    account.world.emulator.inject(Fault::new("dynamodb:GetItem", Effect::AccessDenied));
+    account.world.emulator.inject(Fault::new("sns:Publish", Effect::Throttle).on(Occurrences::First(18)));
+    account.deliver(&account.upload(KEY, &Behaviour::healthy())).await;
+    let story = account.story().await.unwrap();
+    assert_eq!(story.endings(), [(Some(NeedsAttention), vec![])]);
+    assert_eq!(story.subjects(), ["orders: failed"]);
+    let cause = story.executions[0].trace.cause.as_deref().unwrap();
+    let report: Value = serde_json::from_str(cause).unwrap();
+    assert_eq!((&report["told"], &report["because"][0]["state"]), (&json!(false), &json!("TakeTurn")));
+}
+
 /// Issue 4, "Bad input": the service's `AccessDenied` surfaces with the action and the resource.
 #[tokio::test(start_paused = true)]
 async fn a_permission_that_the_deployment_lacks_is_named_with_its_resource() {

@@ -214,7 +214,8 @@ mod tests {
             // Names of outcomes that no execution fails with.
             json!({ "status": "FAILED", "error": "Deployed" }),
             // Its last step failed.
-            json!({ "status": "FAILED", "error": "RolledBack", "cause": "{\"outcome\": \"RolledBack\", \"told\": false}" }),
+            json!({ "status": "FAILED", "error": "NeedsAttention",
+                "cause": "{\"outcome\": \"NeedsAttention\", \"told\": false}" }),
             json!({ "status": "FAILED", "error": "NeedsAttention", "cause": "this is no report" }),
             // Aborted by somebody who gave an outcome's name as the error.
             json!({ "status": "ABORTED", "error": "RolledBack" }),
