@@ -162,17 +162,12 @@ pub(crate) fn text_header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a 
 
 /// An answer with a JSON body, as AWS JSON 1.1.
 pub(crate) fn json_answer(status: StatusCode, body: &Value) -> HttpResponse {
-    answer(status, "application/x-amz-json-1.1", written(body))
+    answer(status, "application/x-amz-json-1.1", body.to_string())
 }
 
 /// An answer with a JSON body, as AWS JSON 1.0.
 pub(crate) fn json10_answer(status: StatusCode, body: &Value) -> HttpResponse {
-    answer(status, "application/x-amz-json-1.0", written(body))
-}
-
-/// As JSON: the same as its `Display`, in half the time.
-fn written(body: &Value) -> String {
-    serde_json::to_string(body).unwrap_or_default()
+    answer(status, "application/x-amz-json-1.0", body.to_string())
 }
 
 /// An answer of a status, a content type and a body.
