@@ -43,7 +43,8 @@
 //! 9. **One at a time, the newest wins.** From its first act to its end an execution is alone: no other acts. Once a
 //!    newer upload has updated, an older one does not act; changes by hand queue, and may act in any order. A redriven
 //!    execution asks for its turn again before it acts; what it asks and what it does may lie apart: from its redrive on
-//!    rule 1 alone is judged between the two. *Unseen:* a start or stop may have been sent in rule 1's window and is judged by what was known
+//!    rule 1 alone is judged between the two. *Unseen:* a start or stop may have been sent in rule 1's window and is
+//!    judged by what was known
 //!    at its look; who was the first to ask for a turn.
 
 mod history;

@@ -141,6 +141,13 @@ pub struct StatusAndVersion {
     pub version: u64,
 }
 
+impl StatusAndVersion {
+    /// Whether the application stands still.
+    pub fn is_stopped(&self) -> bool {
+        matches!(self.status.as_str(), "READY" | "ROLLED_BACK")
+    }
+}
+
 /// A job that began.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -161,11 +161,12 @@ fn operation_not_read(deployment: &Deployment) -> Option<Vec<Reason>> {
     if deployment.began.is_none() || deployment.job.is_some() {
         return None;
     }
-    let is_unread = |reason: &Reason| matches!(reason, Reason::EvidenceUnreadable { .. });
-    let unread = deployment.verdict.as_ref().map(|verdict| verdict.reasons.clone());
-    step_failed(deployment)
-        .map(|reason| vec![reason])
-        .or_else(|| unread.filter(|reasons| reasons.iter().any(is_unread)))
+    if let Some(reason) = step_failed(deployment) {
+        return Some(vec![reason]);
+    }
+    let reasons = &deployment.verdict.as_ref()?.reasons;
+    let is_unread = reasons.iter().any(|reason| matches!(reason, Reason::EvidenceUnreadable { .. }));
+    is_unread.then(|| reasons.clone())
 }
 
 /// What to do where the service answers the operation's failure by a rollback of its own, which makes a new version.

@@ -479,21 +479,22 @@ impl Deployment {
         self.note(now, format!("{} begun", self.rung.operation()));
         self.version = version.unwrap_or(self.version);
         let wait = if operation_id.is_some() { self.first_wait_seconds() } else { 0 };
-        self.began = Some(Began { operation_id, at: now });
-        self.refused_times = 0;
-        self.unreadable_since = None;
-        self.error = None;
+        self.has_begun(operation_id, now);
         self.go_on(Next::WaitForOperation, wait);
     }
 
     /// There is nothing to stop: the application stands still already.
     pub fn found_stopped(&mut self, now: Timestamp) {
-        self.began = Some(Began { operation_id: None, at: now });
+        self.has_begun(None, now);
+        self.conclude(Verdict::healthy(Reason::NothingToStop), now);
+        self.go_on(Next::Decide, 0);
+    }
+
+    fn has_begun(&mut self, operation_id: Option<String>, now: Timestamp) {
+        self.began = Some(Began { operation_id, at: now });
         self.refused_times = 0;
         self.unreadable_since = None;
         self.error = None;
-        self.conclude(Verdict::healthy(Reason::NothingToStop), now);
-        self.go_on(Next::Decide, 0);
     }
 
     /// The service refused the call behind the rung, for good.

@@ -3,7 +3,7 @@
 //! happen at one moment of virtual time.
 
 use emulator::RecordEntry;
-use emulator::record::{Call, Event, JobStarted};
+use emulator::record::{Call, Event, JobStarted, StatusAndVersion};
 use jiff::Timestamp;
 
 /// The cause that the record gives to a rollback by the service itself.
@@ -40,7 +40,7 @@ impl Placed<'_> {
 
     /// Whether the call finds the application standing still.
     pub(super) fn finds_it_stopped(&self) -> bool {
-        self.status().is_some_and(|status| matches!(status, "READY" | "ROLLED_BACK"))
+        self.call.before.as_ref().is_some_and(StatusAndVersion::is_stopped)
     }
 
     /// Whether the call carries no version, so that a read right before it has to stand in for the fence.
@@ -93,7 +93,10 @@ impl<'a> History<'a> {
 
     /// Whether this snapshot of this application was deleted between these places.
     pub(super) fn deletes_between(self, of: &str, name: &str, from: usize, to: usize) -> bool {
-        let is_it = |event: &Event| matches!(event, Event::SnapshotDeleted { application, snapshot } if application == of && snapshot == name);
+        let is_it = |event: &Event| match event {
+            Event::SnapshotDeleted { application, snapshot } => application == of && snapshot == name,
+            _ => false,
+        };
         self.record.iter().take(to).skip(from).any(|entry| is_it(&entry.event))
     }
 

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::ops::RangeInclusive;
 
-use emulator::record::{Call, Event};
+use emulator::record::{Call, Event, StatusAndVersion};
 use emulator::{Effect, Fault, RecordEntry};
 use lifecycle::report::Outcome;
 use lifecycle::verdict::Reason;
@@ -45,7 +45,7 @@ struct Act<'a> {
 
 impl Act<'_> {
     fn finds_it_stopped(&self) -> bool {
-        self.call.before.as_ref().is_some_and(|it| ["READY", "ROLLED_BACK"].contains(&&*it.status))
+        self.call.before.as_ref().is_some_and(StatusAndVersion::is_stopped)
     }
 
     fn is_by(&self, principal: &str) -> bool {
