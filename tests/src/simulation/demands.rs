@@ -4,10 +4,10 @@
 
 use std::collections::BTreeMap;
 
-use emulator::Effect;
 use emulator::record::{Call, Event};
 use emulator::simulated::{JobFault, RestartDelay};
 use emulator::sinks::Content;
+use emulator::{Effect, RecordEntry};
 use jiff::{SignedDuration, Timestamp};
 use lifecycle::report::Outcome;
 use lifecycle::verdict::Reason;
@@ -181,6 +181,12 @@ impl<'a> One<'a> {
         })
     }
 
+    /// The last look at the job that was accepted, where the execution has started that job itself.
+    fn own_job_accepted_at(&self) -> Option<JobLook<'a>> {
+        let is_own = |look: &JobLook<'_>| look.by == Some(&self.ended.trace.principal);
+        self.job_looked_at().filter(|look| is_own(look) && self.ended_as(&[Outcome::Deployed]))
+    }
+
     fn is_disturbed_by(&self, is_it: impl Fn(&Part) -> bool) -> bool {
         self.all.plan.kept().any(|(_, part)| is_it(part))
     }
@@ -289,10 +295,7 @@ fn accepted_before_the_quiet_time(one: &One<'_>) -> Option<String> {
 
 /// A job is not accepted that has restarted more often than the policy tolerates.
 fn accepted_more_restarts(one: &One<'_>) -> Option<String> {
-    let look = one.job_looked_at().filter(|_| one.ended_as(&[Outcome::Deployed]))?;
-    if look.by != Some(&one.ended.trace.principal) {
-        return None;
-    }
+    let look = one.own_job_accepted_at()?;
     let behaviour = &one.asked.code.as_ref()?.behaviour;
     let (seconds, times) = behaviour.faults.iter().find_map(|fault| match fault {
         JobFault::FailsAfter { seconds, times } => Some((i64::try_from(*seconds).ok()?, *times)),
@@ -312,16 +315,13 @@ fn accepted_more_restarts(one: &One<'_>) -> Option<String> {
 
 /// A job is not accepted whose tasks are still restoring their state.
 fn accepted_while_it_restores(one: &One<'_>) -> Option<String> {
-    let look = one.job_looked_at().filter(|_| one.ended_as(&[Outcome::Deployed]))?;
-    if look.by != Some(&one.ended.trace.principal) {
-        return None;
-    }
+    let look = one.own_job_accepted_at()?;
     let faults = &one.asked.code.as_ref()?.behaviour.faults;
     let restores = faults.iter().find_map(|fault| match fault {
         JobFault::SlowRestore { seconds } => i64::try_from(*seconds).ok(),
         _ => None,
     })?;
-    let JobLook { seconds, .. } = look;
+    let seconds = look.seconds;
     (seconds < restores)
         .then(|| format!("its job restores its state for {restores} s, and was accepted after {seconds} s"))
 }
@@ -329,18 +329,22 @@ fn accepted_while_it_restores(one: &One<'_>) -> Option<String> {
 /// A job without checkpoints is not accepted where they are on, unless the policy does not ask for one. Flink counts a
 /// snapshot as one.
 fn accepted_without_a_checkpoint(one: &One<'_>) -> Option<String> {
-    let look = one.job_looked_at().filter(|look| look.by == Some(&one.ended.trace.principal))?;
-    let is_snapshot = |event: &Event| matches!(event, Event::SnapshotTaken { application, .. } if *application == one.ended.trace.application);
-    let while_it_ran = look.started_at
-        ..=look.started_at.saturating_add(SignedDuration::from_secs(look.seconds + 1)).unwrap_or_default();
-    if one.all.record.iter().any(|entry| while_it_ran.contains(&entry.at) && is_snapshot(&entry.event)) {
+    let look = one.own_job_accepted_at()?;
+    let until = look.started_at.saturating_add(SignedDuration::from_secs(look.seconds + 1)).unwrap_or_default();
+    let is_snapshot_of_it = |entry: &RecordEntry| match &entry.event {
+        Event::SnapshotTaken { application, .. } => {
+            *application == one.ended.trace.application && (look.started_at..=until).contains(&entry.at)
+        }
+        _ => false,
+    };
+    if one.all.record.iter().any(is_snapshot_of_it) {
         return None;
     }
     let has_none = |fault: &JobFault| matches!(fault, JobFault::FailingCheckpoints { from_seconds: 0 });
     let is_without = one.asked.code.as_ref()?.behaviour.faults.iter().any(has_none);
     let are_on = one.all.plan.quirks(one.asked.application).all(|it| !matches!(it, Quirk::Checkpoints(None)));
     let is_wrong = is_without && are_on && *one.policy("requireCheckpoint") != false;
-    (is_wrong && one.ended_as(&[Outcome::Deployed])).then(|| "its job has never completed a checkpoint".to_owned())
+    is_wrong.then(|| "its job has never completed a checkpoint".to_owned())
 }
 
 /// Code that never restarts by itself is not said to have restarted, unless a machine of it died.
