@@ -5,12 +5,11 @@ mod support;
 
 use aws_sdk_kinesisanalyticsv2::primitives::DateTime;
 use aws_sdk_kinesisanalyticsv2::types::{
-    ApplicationConfiguration, ApplicationRestoreConfiguration, ApplicationRestoreType,
-    ApplicationSnapshotConfiguration, ApplicationStatus, RunConfiguration, RuntimeEnvironment, SnapshotStatus, Tag,
-    UrlType,
+    ApplicationConfiguration, ApplicationSnapshotConfiguration, ApplicationStatus, RunConfiguration,
+    RuntimeEnvironment, SnapshotStatus, Tag, UrlType,
 };
 use emulator::{Effect, Fault, Timings};
-use support::{NAME, World, code_of};
+use support::{NAME, World, code_of, from_snapshot};
 
 const IN_USE: Option<&str> = Some("ResourceInUseException");
 const INVALID: Option<&str> = Some("InvalidArgumentException");
@@ -43,11 +42,7 @@ async fn errors_by_status(world: &World) -> Vec<(&'static str, Option<String>)> 
 
 /// A run configuration that names a snapshot that is not there, so that a start gets no further.
 fn unknown() -> RunConfiguration {
-    let restore = ApplicationRestoreConfiguration::builder()
-        .application_restore_type(ApplicationRestoreType::RestoreFromCustomSnapshot)
-        .snapshot_name("absent")
-        .build()
-        .unwrap();
+    let restore = from_snapshot("absent");
     RunConfiguration::builder().application_restore_configuration(restore).build()
 }
 
@@ -309,11 +304,7 @@ async fn a_snapshot_that_is_being_made_or_failed() {
     world.stop(true).await;
     world.until(&ApplicationStatus::Ready).await;
     let start = async |name: &str| {
-        let restore = ApplicationRestoreConfiguration::builder()
-            .application_restore_type(ApplicationRestoreType::RestoreFromCustomSnapshot)
-            .snapshot_name(name)
-            .build()
-            .unwrap();
+        let restore = from_snapshot(name);
         let run = RunConfiguration::builder().application_restore_configuration(restore).build();
         code_of(world.client.start_application().application_name(NAME).run_configuration(run).send().await)
     };

@@ -11,7 +11,7 @@ use aws_sdk_kinesisanalyticsv2::types::{
 };
 use emulator::record::{Event, RestoredFrom};
 use emulator::{Effect, Fault};
-use support::{NAME, World};
+use support::{NAME, World, from_snapshot};
 
 #[tokio::test(start_paused = true)]
 async fn a_start_an_update_and_a_stop_take_the_services_time() {
@@ -202,11 +202,7 @@ async fn an_update_takes_its_state_from_where_it_is_told_to() {
         let job = world.data_plane.job(NAME).unwrap();
         (job.restore_from.map(|handle| handle.to_string()), job.allow_non_restored_state)
     };
-    let custom = ApplicationRestoreConfiguration::builder()
-        .application_restore_type(ApplicationRestoreType::RestoreFromCustomSnapshot)
-        .snapshot_name("mine")
-        .build()
-        .unwrap();
+    let custom = from_snapshot("mine");
     let flink = FlinkRunConfiguration::builder().allow_non_restored_state(true).build();
     let run =
         RunConfigurationUpdate::builder().application_restore_configuration(custom).flink_run_configuration(flink);
@@ -423,11 +419,7 @@ async fn autoscaling_carries_the_job_on_however_it_was_started() {
     let world = World::new();
     world.running().await;
     world.snapshot("old").await;
-    let custom = ApplicationRestoreConfiguration::builder()
-        .application_restore_type(ApplicationRestoreType::RestoreFromCustomSnapshot)
-        .snapshot_name("old")
-        .build()
-        .unwrap();
+    let custom = from_snapshot("old");
     let run = RunConfigurationUpdate::builder().application_restore_configuration(custom).build();
     let update = world.client.update_application().application_name(NAME).current_application_version_id(1);
     update.run_configuration_update(run).send().await.unwrap();

@@ -6,13 +6,12 @@ mod support;
 
 use aws_sdk_kinesisanalyticsv2::primitives::DateTime;
 use aws_sdk_kinesisanalyticsv2::types::{
-    ApplicationRestoreConfiguration, ApplicationRestoreType, ApplicationStatus, OperationStatus, RunConfiguration,
-    RuntimeEnvironment, SnapshotDetails, SnapshotStatus, Tag,
+    ApplicationStatus, OperationStatus, RunConfiguration, RuntimeEnvironment, SnapshotDetails, SnapshotStatus, Tag,
 };
 use emulator::record::Event;
 use emulator::{ControlError, PlantedSnapshot, Timings};
 use jiff::{SignedDuration, Timestamp};
-use support::{NAME, World, code_of, epoch};
+use support::{NAME, World, code_of, epoch, from_snapshot};
 
 const IN_USE: Option<&str> = Some("ResourceInUseException");
 const INVALID: Option<&str> = Some("InvalidArgumentException");
@@ -82,11 +81,7 @@ async fn a_planted_snapshot_holds_no_state() {
     world.emulator.plant_snapshots(NAME, vec![PlantedSnapshot::new("old", days_ago(1))]).unwrap();
     world.stop(true).await;
     world.until(&ApplicationStatus::Ready).await;
-    let restore = ApplicationRestoreConfiguration::builder()
-        .application_restore_type(ApplicationRestoreType::RestoreFromCustomSnapshot)
-        .snapshot_name("old")
-        .build()
-        .unwrap();
+    let restore = from_snapshot("old");
     let run = RunConfiguration::builder().application_restore_configuration(restore).build();
     let start = world.client.start_application().application_name(NAME).run_configuration(run).send().await.unwrap();
     // What is about to be restored cannot be deleted.

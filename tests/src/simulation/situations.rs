@@ -29,25 +29,22 @@ struct Situation {
     faults: Vec<Fault>,
     lost: Vec<&'static str>,
     input: Value,
-    /// The execution of the first application is stopped so many seconds after the beginning.
-    stopped_after: Option<u64>,
-    /// Somebody deletes the first application so many seconds after the beginning.
-    deleted_after: Option<u64>,
+    /// What happens so many seconds after the beginning.
+    meanwhile: Option<(u64, Meanwhile)>,
+}
+
+/// What happens in the middle of a run of snapshots.
+enum Meanwhile {
+    /// The execution of the first application is stopped.
+    ExecutionStopped,
+    /// Somebody deletes the first application.
+    ApplicationDeleted,
 }
 
 impl Situation {
     fn of(name: &'static str, apps: Vec<SnapshotApp>) -> Self {
         let input = json!({ "application": "orders", "scheduledAt": noon() });
-        Self {
-            name,
-            apps,
-            planted: 0,
-            faults: Vec::new(),
-            lost: Vec::new(),
-            input,
-            stopped_after: None,
-            deleted_after: None,
-        }
+        Self { name, apps, planted: 0, faults: Vec::new(), lost: Vec::new(), input, meanwhile: None }
     }
 
     /// One application, which is well.
@@ -126,11 +123,11 @@ fn situations() -> Vec<Situation> {
         Situation::of("tagged", (0..120).map(tagged).collect()).asking(daily()),
         Situation::new("nobody-is-told").fault("events:PutEvents", denied(), Occurrences::Always),
         Situation {
-            stopped_after: Some(5),
+            meanwhile: Some((5, Meanwhile::ExecutionStopped)),
             ..Situation::new("the-execution-of-an-application-is-stopped").with("timeoutSeconds", json!(600))
         },
         Situation {
-            deleted_after: Some(60),
+            meanwhile: Some((60, Meanwhile::ApplicationDeleted)),
             ..Situation::of("deleted-meanwhile", vec![faulty(JobFault::SlowSnapshot { seconds: 600 })])
         },
     ]
@@ -207,23 +204,25 @@ async fn play(situation: &Situation, watcher: Arc<Watcher>) -> Result<Option<Str
         .with_executions(executions.clone());
     let execution = ExecutionInput { name: situation.name.to_owned(), input: situation.input.clone() };
     let machine = run_machine();
-    let stopping = async {
-        if let Some(seconds) = situation.stopped_after {
-            world.clock.sleep(Duration::from_secs(seconds)).await;
-            let of_application = executions.all().into_iter().nth(1);
-            of_application.map(|execution| executions.stop(&execution.arn, Stop::default()));
+    let meanwhile = async {
+        let Some((seconds, what)) = &situation.meanwhile else { return Ok::<(), String>(()) };
+        world.clock.sleep(Duration::from_secs(*seconds)).await;
+        match what {
+            Meanwhile::ExecutionStopped => {
+                let of_application = executions.all().into_iter().nth(1);
+                of_application.map(|execution| executions.stop(&execution.arn, Stop::default()));
+            }
+            Meanwhile::ApplicationDeleted => {
+                world.by_hand("orders", "DeleteApplication", &json!({})).await?;
+            }
         }
-        if let Some(seconds) = situation.deleted_after {
-            world.clock.sleep(Duration::from_secs(seconds)).await;
-            world.by_hand("orders", "DeleteApplication", &json!({})).await?;
-        }
-        Ok::<(), String>(())
+        Ok(())
     };
-    let run = async { tokio::join!(engine.run(&machine, execution), stopping) };
-    let Ok((result, stopped)) = tokio::time::timeout(LONGEST, run).await else {
+    let run = async { tokio::join!(engine.run(&machine, execution), meanwhile) };
+    let Ok((result, happened)) = tokio::time::timeout(LONGEST, run).await else {
         return Ok(Some("the run of snapshots has no end".to_owned()));
     };
-    stopped?;
+    happened?;
     let result = result.map_err(|error| error.to_string())?;
     let has_ended = matches!(result.status, Status::Succeeded | Status::Failed);
     Ok(summary_of(&result).err().or_else(|| (!has_ended).then(|| format!("the run is {:?}", result.status))))

@@ -18,9 +18,10 @@ use aws_sdk_kinesisanalyticsv2::config::{BehaviorVersion, Credentials, Region, r
 use aws_sdk_kinesisanalyticsv2::error::ProvideErrorMetadata;
 use aws_sdk_kinesisanalyticsv2::types::{
     ApplicationCodeConfiguration, ApplicationCodeConfigurationUpdate, ApplicationConfiguration,
-    ApplicationConfigurationUpdate, ApplicationDetail, ApplicationOperationInfoDetails, ApplicationStatus, CodeContent,
-    CodeContentType, CodeContentUpdate, OperationStatus, RuntimeEnvironment, S3ContentLocation,
-    S3ContentLocationUpdate, SnapshotDetails,
+    ApplicationConfigurationUpdate, ApplicationDetail, ApplicationOperationInfoDetails,
+    ApplicationRestoreConfiguration, ApplicationRestoreType, ApplicationStatus, CodeContent, CodeContentType,
+    CodeContentUpdate, OperationStatus, RuntimeEnvironment, S3ContentLocation, S3ContentLocationUpdate,
+    SnapshotDetails,
 };
 use clock::Clock;
 use emulator::data_plane::{DataPlane, DataPlaneError, JobMetrics, JobSpec, JobState, RestResponse, SnapshotHandle};
@@ -345,4 +346,13 @@ fn client_of(http: InProcessHttp, access_key: &str) -> Client {
         .http_client(http)
         .build();
     Client::from_conf(config)
+}
+
+/// A restore from the snapshot of this name.
+pub fn from_snapshot(name: &str) -> ApplicationRestoreConfiguration {
+    ApplicationRestoreConfiguration::builder()
+        .application_restore_type(ApplicationRestoreType::RestoreFromCustomSnapshot)
+        .snapshot_name(name)
+        .build()
+        .unwrap()
 }
