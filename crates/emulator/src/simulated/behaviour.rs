@@ -65,9 +65,11 @@ pub enum JobFault {
     MissingMainClass,
     /// The code is no JAR at all: the start is refused.
     CorruptJar,
-    /// The state's type changed under the same uid: started from a snapshot, the job loops as with `open_fails`.
+    /// The state's type changed under the same uid: started from a snapshot of code from before, the job loops as with
+    /// `open_fails`.
     IncompatibleState,
-    /// An operator's uid is gone: a start from a snapshot is refused unless non-restored state is allowed.
+    /// An operator's uid is gone: a start from a snapshot of code from before is refused unless non-restored state is
+    /// allowed.
     RemovedUid,
     /// Checkpoints fail from then on; the job runs on (it tolerates them).
     FailingCheckpoints {
@@ -145,6 +147,12 @@ impl Behaviour {
     pub fn with(mut self, fault: JobFault) -> Self {
         self.faults.push(fault);
         self
+    }
+
+    /// What the code changes about the state of the code before it.
+    pub(super) fn state_changes(&self) -> impl Iterator<Item = JobFault> {
+        let changes = [JobFault::RemovedUid, JobFault::IncompatibleState];
+        changes.into_iter().filter(|change| self.faults.contains(change))
     }
 
     /// The same with another restart strategy.

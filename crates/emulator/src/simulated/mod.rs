@@ -165,6 +165,7 @@ impl SimulatedDataPlane {
                         size_bytes: job.cluster.play.behaviour().state_size_bytes,
                         taken_at: at,
                         lineage,
+                        changes: job.cluster.play.behaviour().state_changes().collect(),
                     })
                 }
                 None if fails => Err(DataPlaneError(
@@ -222,7 +223,7 @@ fn refusal(spec: &JobSpec, behaviour: &Behaviour, restored: Option<&Snapshot>) -
                 "{BAD_PROGRAM}Error while opening jar file '{}'\nCaused by: java.util.zip.ZipException: zip END header not found",
                 spec.code.key
             ),
-            JobFault::RemovedUid if restored.is_some() && !spec.allow_non_restored_state => format!(
+            JobFault::RemovedUid if is_from_before(restored, *fault) && !spec.allow_non_restored_state => format!(
                 "{NOT_EXECUTED}Failed to execute job '{}'.\nCaused by: java.lang.IllegalStateException: Failed to rollback \
                  to checkpoint/savepoint {}. Cannot map checkpoint/savepoint state for operator \
                  e7beec23fd9f6ed5e1b8395129d43728 to the new program, because the operator is not available in the new \
@@ -235,6 +236,10 @@ fn refusal(spec: &JobSpec, behaviour: &Behaviour, restored: Option<&Snapshot>) -
         return Some(text);
     }
     None
+}
+
+fn is_from_before(restored: Option<&Snapshot>, change: JobFault) -> bool {
+    restored.is_some_and(|snapshot| snapshot.is_from_before(change))
 }
 
 fn snapshot_missing(application: &str) -> DataPlaneError {
@@ -269,8 +274,7 @@ impl DataPlane for SimulatedDataPlane {
         let mut state = self.lock();
         let submission = state.submissions.len();
         let job_id = hex_id(&[&self.seed.to_string(), &spec.application, &submission.to_string()]);
-        let play =
-            Play::new(behaviour, spec, restored.as_ref().map(|snapshot| (snapshot.checkpoint_id, snapshot.records)));
+        let play = Play::new(behaviour, spec, restored.as_ref());
         let cluster = Cluster {
             job: job_id.clone(),
             name: spec.application.clone(),

@@ -5,6 +5,7 @@
 use std::collections::VecDeque;
 
 use super::behaviour::{Behaviour, JobFault, RestartDelay};
+use super::snapshot::Snapshot;
 use crate::data_plane::{JobMetrics, JobSpec, JobState};
 
 /// Time from the submission to the first attempt: the job is INITIALIZING and has no vertices yet.
@@ -242,7 +243,7 @@ pub(super) struct Play {
     delay: RestartDelay,
     parallelism: u32,
     checkpoint_interval: Option<u64>,
-    restored_from_snapshot: bool,
+    began_with_incompatible_state: bool,
     attempt: Attempt,
     phase: Phase,
     /// Failures that the behaviour planned, as opposed to lost machines.
@@ -269,12 +270,17 @@ fn whole_ms(value: f64) -> u64 {
 
 impl Play {
     /// Begins a job; `restored` is the checkpoint id and the records of the snapshot that it starts from.
-    pub(super) fn new(behaviour: Behaviour, spec: &JobSpec, restored: Option<(u64, u64)>) -> Self {
+    pub(super) fn new(behaviour: Behaviour, spec: &JobSpec, snapshot: Option<&Snapshot>) -> Self {
         let delay = behaviour.restart_delay.unwrap_or(match spec.runtime.as_str() {
             "FLINK-1_15" | "FLINK-1_18" => RestartDelay::DEFAULT_FIXED,
             _ => RestartDelay::DEFAULT_EXPONENTIAL,
         });
-        let initial = restored.map(|(id, records)| Restored { id, at: JOB_INITIALIZING_MS, savepoint: true, records });
+        let initial = snapshot.map(|snapshot| Restored {
+            id: snapshot.checkpoint_id,
+            at: JOB_INITIALIZING_MS,
+            savepoint: true,
+            records: snapshot.records,
+        });
         let nothing = Attempt {
             number: 0,
             scheduled: 0,
@@ -291,7 +297,8 @@ impl Play {
             checkpoint_interval: spec
                 .checkpoint_interval
                 .map(|interval| u64::try_from(interval.as_millis()).unwrap_or(u64::MAX).max(10)),
-            restored_from_snapshot: initial.is_some(),
+            began_with_incompatible_state: snapshot
+                .is_some_and(|snapshot| snapshot.is_from_before(JobFault::IncompatibleState)),
             attempt: nothing,
             phase: Phase::Attempting,
             planned_failures: 0,
@@ -351,7 +358,7 @@ impl Play {
         for fault in &self.behaviour.faults {
             match *fault {
                 JobFault::OpenFails => return opens_badly(Cause::OpenThrows),
-                JobFault::IncompatibleState if self.restored_from_snapshot => {
+                JobFault::IncompatibleState if self.began_with_incompatible_state => {
                     return opens_badly(Cause::StateIncompatible);
                 }
                 JobFault::FailsAfter { seconds: after, times }

@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::data_plane::SnapshotHandle;
+use crate::simulated::behaviour::JobFault;
 
 /// A snapshot of a simulated job; its handle is this as JSON.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,6 +31,8 @@ pub struct Snapshot {
     pub taken_at: Timestamp,
     /// Which application version processed how many of the records, oldest first.
     pub lineage: Vec<Contribution>,
+    /// What the code that wrote the state had changed about it; the same code can restore it.
+    pub changes: Vec<JobFault>,
 }
 
 /// The records that one job of a lineage processed.
@@ -45,6 +48,11 @@ impl Snapshot {
     /// Reads a handle; none for a handle of another data plane.
     pub fn of_handle(handle: &SnapshotHandle) -> Option<Self> {
         serde_json::from_str(handle).ok()
+    }
+
+    /// Whether it holds state from before this change of the code's state.
+    pub(super) fn is_from_before(&self, change: JobFault) -> bool {
+        !self.changes.contains(&change)
     }
 
     pub(super) fn to_handle(&self) -> SnapshotHandle {

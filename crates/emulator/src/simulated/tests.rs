@@ -285,12 +285,19 @@ async fn state_decides_whether_a_changed_job_starts() {
     let removed = JobSpec { restore_from: Some(Arc::clone(&snapshot)), ..spec(&JobFault::RemovedUid.into()) };
     assert!(plane.start(&removed).await.unwrap_err().0.contains("--allowNonRestoredState"));
     plane.start(&JobSpec { allow_non_restored_state: true, ..removed.clone() }).await.unwrap();
-    plane.start(&JobSpec { restore_from: None, ..removed }).await.unwrap();
+    plane.start(&JobSpec { restore_from: None, ..removed.clone() }).await.unwrap();
+    wait(&plane, 10).await;
+    let own = plane.stop_with_snapshot(APPLICATION).await.unwrap();
+    plane.start(&JobSpec { restore_from: Some(own), ..removed }).await.unwrap();
 
     let incompatible = spec(&JobFault::IncompatibleState.into());
     plane.start(&incompatible).await.unwrap();
     wait(&plane, 60).await;
     assert_eq!(metrics(&plane).await.restarts, 0, "without state there is nothing to be incompatible with");
+    let own = plane.stop_with_snapshot(APPLICATION).await.unwrap();
+    plane.start(&JobSpec { restore_from: Some(own), ..incompatible.clone() }).await.unwrap();
+    wait(&plane, 60).await;
+    assert_eq!(metrics(&plane).await.restarts, 0, "the state is its own");
     plane.start(&JobSpec { restore_from: Some(Arc::clone(&snapshot)), ..incompatible }).await.unwrap();
     wait(&plane, 60).await;
     assert!(metrics(&plane).await.restarts >= 5);
