@@ -184,6 +184,7 @@ scenarios! {
     finished_before_the_stop,
     force_stop,
     stop_then_start,
+    maintenance_unseen,
     start_of_a_running_one,
     stop_and_update,
     restart,

@@ -193,6 +193,8 @@ fn not_made(deployment: &Deployment, version: u64, status: &ApplicationStatus, e
         ErrorKind::ResourceInUse | ErrorKind::ConcurrentModification if status.is_passing() => {
             Ok(Made::Busy(format!("the application is {status}")))
         }
+        // A status that allows the call is older than the answer to it.
+        ErrorKind::ResourceInUse if deployment.rung.is_allowed_in(status) => Ok(Made::Busy(error.message().to_owned())),
         _ => Ok(Made::Rejected(error)),
     }
 }

@@ -46,6 +46,17 @@ impl Rung {
             Self::Stop | Self::ForceStop => "StopApplication",
         }
     }
+
+    /// Whether the service takes its operation of an application in this status.
+    pub fn is_allowed_in(self, status: &ApplicationStatus) -> bool {
+        match self {
+            Self::Update | Self::PutBack => status.is_stopped() || *status == ApplicationStatus::Running,
+            Self::Start | Self::StartBack => status.is_stopped(),
+            Self::Stop | Self::ForceStop | Self::SystemRollback | Self::RollBack => {
+                *status == ApplicationStatus::Running
+            }
+        }
+    }
 }
 
 /// What the application was before the change.

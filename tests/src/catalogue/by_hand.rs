@@ -1,5 +1,7 @@
 //! What people do through the same machine: stop, start, restart, and correct a job that crash-loops.
 
+use std::time::Duration;
+
 use emulator::simulated::{Behaviour, JobFault};
 use emulator::{Effect, Loss, Occurrences};
 use lifecycle::report::Outcome::{Deployed, NeedsAttention, NoChange, Refused, Restored, Superseded};
@@ -12,6 +14,7 @@ use super::{
 use crate::scenario::{CrashKind, Happening, Planned, Scenario};
 use crate::world::App;
 
+const START_REFUSED: &str = "StartApplication (refused)";
 const RESTARTED: [&str; 2] = [STOP, START];
 const CORRECTED: [&str; 3] = [FORCE, UPDATE, START];
 
@@ -70,6 +73,14 @@ fn stops_and_starts() -> Vec<Scenario> {
         Scenario::new("stop-then-start", "The application is stopped, and started again by another execution.")
             .deploy(change(json!({ "stop": "graceful" }), Deployed, &[STOP]))
             .deploy(change(json!({ "start": true }), Deployed, &[START]).at(300)),
+        Scenario::new(
+            "maintenance-unseen",
+            "The service patches a stopped application, and shows it as READY still: its start waits.",
+        )
+        .when(300, Happening::Maintenance(45))
+        .when(300, fault("DescribeApplication", Effect::StaleRead(Duration::from_secs(30)), Occurrences::Always))
+        .deploy(change(json!({ "stop": "graceful" }), Deployed, &[STOP]))
+        .deploy(change(json!({ "start": true }), Deployed, &[START_REFUSED, START_REFUSED, START]).at(305)),
         Scenario::new("start-of-a-running-one", "The application runs already: its job is looked at, and that is all.")
             .deploy(change(json!({ "start": true }), NoChange, &[])),
         Scenario::new("stop-and-update", "The application is stopped, changed, and stays stopped.").deploy(
