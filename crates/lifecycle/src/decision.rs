@@ -16,6 +16,8 @@ use crate::watch::seconds_between;
 const BAKE_LOOK_SECONDS: i64 = 100;
 /// Wait before the next try where something could not be read.
 const HOLD_SECONDS: u32 = 30;
+/// Longest time from a look at the job to what is made of it; an execution that is redriven may have looked long ago.
+const FRESH_SECONDS: i64 = 120;
 /// Period of the service's metrics: a restart lies somewhere in its data point's minute.
 const METRIC_PERIOD: SignedDuration = SignedDuration::from_secs(60);
 
@@ -196,6 +198,10 @@ fn accept_job(
     now: Timestamp,
 ) -> Decision {
     let policy = deployment.policy.clone();
+    let is_fresh = job.healthy_at.is_some_and(|healthy_at| seconds_between(healthy_at, now) <= FRESH_SECONDS);
+    if deployment.has_done_nothing() && !job.is_finished && !is_fresh {
+        return Decision::Look(reasons);
+    }
     if deployment.has_done_nothing() {
         let because = [vec![Reason::AlreadyInEffect { version: deployment.version }], reasons].concat();
         return Decision::Finish(Outcome::NoChange, because);
@@ -253,7 +259,8 @@ fn accept_job(
     let bake = i64::from(policy.bake_seconds);
     let quiet_seconds = seconds_between(quiet_since, now);
     let quiet = Reason::QuietFor { seconds: quiet_seconds, of: policy.bake_seconds };
-    if job.healthy_at.is_some_and(|healthy_at| seconds_between(quiet_since, healthy_at) >= bake) {
+    let is_baked = job.healthy_at.is_some_and(|healthy_at| seconds_between(quiet_since, healthy_at) >= bake);
+    if is_baked && is_fresh {
         return Decision::Finish(accepted(deployment.rung), [vec![quiet], reasons].concat());
     }
     if quiet_seconds >= bake {
