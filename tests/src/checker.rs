@@ -47,7 +47,7 @@
 //!    judged by what was known
 //!    at its look; who was the first to ask for a turn.
 
-mod history;
+pub(crate) mod history;
 #[cfg(test)]
 mod tests;
 

@@ -11,80 +11,85 @@ const SYSTEM_ROLLBACK: &str = "SystemRollbackApplication";
 
 /// The record.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct History<'a> {
-    pub(super) record: &'a [RecordEntry],
+pub(crate) struct History<'a> {
+    pub(crate) record: &'a [RecordEntry],
 }
 
 /// A call at its place in the record.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Placed<'a> {
-    pub(super) index: usize,
-    pub(super) at: Timestamp,
-    pub(super) call: &'a Call,
+pub(crate) struct Placed<'a> {
+    pub(crate) index: usize,
+    pub(crate) at: Timestamp,
+    pub(crate) call: &'a Call,
 }
 
 impl Placed<'_> {
-    pub(super) fn is(&self, operation: &str) -> bool {
+    pub(crate) fn is(&self, operation: &str) -> bool {
         self.call.operation == operation
     }
 
     /// The application's version when the call came; none if there was no application.
-    pub(super) fn version(&self) -> Option<u64> {
+    pub(crate) fn version(&self) -> Option<u64> {
         self.call.before.as_ref().map(|before| before.version)
     }
 
     /// The application's status when the call came.
-    pub(super) fn status(&self) -> Option<&str> {
+    pub(crate) fn status(&self) -> Option<&str> {
         self.call.before.as_ref().map(|before| before.status.as_str())
     }
 
+    /// Whether this principal made it.
+    pub(crate) fn is_by(&self, principal: &str) -> bool {
+        self.call.principal.as_deref() == Some(principal)
+    }
+
     /// Whether the call finds the application standing still.
-    pub(super) fn finds_it_stopped(&self) -> bool {
+    pub(crate) fn finds_it_stopped(&self) -> bool {
         self.call.before.as_ref().is_some_and(StatusAndVersion::is_stopped)
     }
 
     /// Whether the call carries no version, so that a read right before it has to stand in for the fence.
-    pub(super) fn is_unfenced(&self) -> bool {
+    pub(crate) fn is_unfenced(&self) -> bool {
         self.is("StartApplication") || self.is("StopApplication")
     }
 
     /// For messages: the operation and when it was called.
-    pub(super) fn told(&self) -> String {
+    pub(crate) fn told(&self) -> String {
         format!("{} at {}", self.call.operation, self.at)
     }
 }
 
 /// A new version at its place in the record.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct NewVersion<'a> {
-    pub(super) index: usize,
-    pub(super) from: u64,
-    pub(super) to: u64,
-    pub(super) principal: Option<&'a str>,
-    pub(super) is_system_rollback: bool,
+pub(crate) struct NewVersion<'a> {
+    pub(crate) index: usize,
+    pub(crate) from: u64,
+    pub(crate) to: u64,
+    pub(crate) principal: Option<&'a str>,
+    pub(crate) is_system_rollback: bool,
 }
 
 /// A job at its place in the record.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Job<'a> {
-    pub(super) index: usize,
-    pub(super) started: &'a JobStarted,
+pub(crate) struct Job<'a> {
+    pub(crate) index: usize,
+    pub(crate) started: &'a JobStarted,
     /// Where it ended, and how.
-    pub(super) ended: Option<(usize, &'a str)>,
+    pub(crate) ended: Option<(usize, &'a str)>,
 }
 
 impl Job<'_> {
-    pub(super) fn is_alive_at(&self, index: usize) -> bool {
+    pub(crate) fn is_alive_at(&self, index: usize) -> bool {
         self.index < index && self.ended.is_none_or(|(end, _)| end > index)
     }
 
-    pub(super) fn has_finished(&self) -> bool {
+    pub(crate) fn has_finished(&self) -> bool {
         self.ended.is_some_and(|(_, how)| how == "finished")
     }
 }
 
 impl<'a> History<'a> {
-    pub(super) fn calls(self) -> impl Iterator<Item = Placed<'a>> {
+    pub(crate) fn calls(self) -> impl Iterator<Item = Placed<'a>> {
         self.record.iter().enumerate().filter_map(|(index, entry)| match &entry.event {
             Event::Call(call) => Some(Placed { index, at: entry.at, call }),
             _ => None,
@@ -92,7 +97,7 @@ impl<'a> History<'a> {
     }
 
     /// Whether this snapshot of this application was deleted between these places.
-    pub(super) fn deletes_between(self, of: &str, name: &str, from: usize, to: usize) -> bool {
+    pub(crate) fn deletes_between(self, of: &str, name: &str, from: usize, to: usize) -> bool {
         let is_it = |event: &Event| match event {
             Event::SnapshotDeleted { application, snapshot } => application == of && snapshot == name,
             _ => false,
@@ -100,17 +105,17 @@ impl<'a> History<'a> {
         self.record.iter().take(to).skip(from).any(|entry| is_it(&entry.event))
     }
 
-    pub(super) fn calls_of(self, principal: &str) -> impl Iterator<Item = Placed<'a>> {
-        self.calls().filter(move |it| it.call.principal.as_deref() == Some(principal))
+    pub(crate) fn calls_of(self, principal: &str) -> impl Iterator<Item = Placed<'a>> {
+        self.calls().filter(move |it| it.is_by(principal))
     }
 
     /// Calls of `principal` that changed something, the taking of snapshots included.
-    pub(super) fn done_by(self, principal: &str) -> impl Iterator<Item = Placed<'a>> {
+    pub(crate) fn done_by(self, principal: &str) -> impl Iterator<Item = Placed<'a>> {
         self.calls_of(principal).filter(|it| it.call.mutating && it.call.done)
     }
 
     /// Calls of anybody that acted on the application. Those on its snapshots do not: they leave it as it is.
-    pub(super) fn acts_on(self, application: &str) -> impl Iterator<Item = Placed<'a>> {
+    pub(crate) fn acts_on(self, application: &str) -> impl Iterator<Item = Placed<'a>> {
         self.calls().filter(move |it| {
             it.call.mutating
                 && it.call.done
@@ -120,7 +125,7 @@ impl<'a> History<'a> {
     }
 
     /// Looks at the application that were answered to `principal`.
-    pub(super) fn looks(self, principal: &str, application: &str) -> impl Iterator<Item = Placed<'a>> {
+    pub(crate) fn looks(self, principal: &str, application: &str) -> impl Iterator<Item = Placed<'a>> {
         self.calls_of(principal).filter(move |it| {
             it.is("DescribeApplication")
                 && it.call.application.as_deref() == Some(application)
@@ -130,7 +135,7 @@ impl<'a> History<'a> {
         })
     }
 
-    pub(super) fn versions(self, application: &str) -> impl Iterator<Item = NewVersion<'a>> {
+    pub(crate) fn versions(self, application: &str) -> impl Iterator<Item = NewVersion<'a>> {
         self.record.iter().enumerate().filter_map(move |(index, entry)| match &entry.event {
             Event::Version { application: of, from, to, cause, principal, .. } if of == application => {
                 let is_system_rollback = cause == SYSTEM_ROLLBACK;
@@ -141,7 +146,7 @@ impl<'a> History<'a> {
     }
 
     /// The application's jobs, in the order of their starts.
-    pub(super) fn jobs(self, application: &str) -> Vec<Job<'a>> {
+    pub(crate) fn jobs(self, application: &str) -> Vec<Job<'a>> {
         let mut jobs: Vec<Job<'a>> = Vec::new();
         for (index, entry) in self.record.iter().enumerate() {
             match &entry.event {
@@ -163,7 +168,7 @@ impl<'a> History<'a> {
 /// The job of this number and those whose state it carries on, the newest first; followed from snapshot to snapshot,
 /// and not taken from what the job itself is said to carry on. What the service has restarted for reasons of its own is the
 /// same job, whether it has kept the state or not: nobody is told.
-pub(super) fn ancestry(jobs: &[Job<'_>], job: u64) -> Vec<u64> {
+pub(crate) fn ancestry(jobs: &[Job<'_>], job: u64) -> Vec<u64> {
     let mut ancestry = vec![job];
     let mut youngest = job;
     while let Some(place) = jobs.iter().position(|it| it.started.job == youngest)

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use emulator::record::{Call, Event};
+use emulator::record::Event;
 use emulator::simulated::{JobFault, RestartDelay};
 use emulator::sinks::Content;
 use emulator::{Effect, RecordEntry};
@@ -13,6 +13,7 @@ use lifecycle::report::Outcome;
 use lifecycle::verdict::Reason;
 use serde_json::Value;
 
+use crate::checker::history::Placed;
 use crate::scenario::CrashKind;
 use crate::simulation::judge::Mistake;
 use crate::simulation::plan::{Around, Asked, Disturbance, Kind, Part, Quirk};
@@ -32,7 +33,7 @@ const RESTART_SECONDS: i64 = 60;
 /// What is demanded of an execution: what is lacking, in words.
 type Demand = fn(&One<'_>) -> Option<String>;
 
-const DEMANDS: [(&str, Demand); 15] = [
+const DEMANDS: [(&str, Demand); 16] = [
     ("a look before a stop or start", stops_or_starts_without_a_look),
     ("what is asked for is made", another_change),
     ("what is asked for is made", forced_instead_of_graceful),
@@ -47,6 +48,7 @@ const DEMANDS: [(&str, Demand); 15] = [
     ("what is told is true", other_versions_than_there_were),
     ("everybody is told", told_nobody),
     ("its turn comes", refused_for_nobodys_turn),
+    ("its turn is asked for", acts_before_it_asks_again),
     ("the way back loses least", restored_an_older_snapshot),
 ];
 
@@ -55,21 +57,6 @@ struct One<'a> {
     all: &'a Aftermath,
     asked: &'a Asked,
     ended: &'a Ended,
-}
-
-/// A call at its place in the record.
-#[derive(Debug, Clone, Copy)]
-struct Placed<'a> {
-    place: usize,
-    at: Timestamp,
-    call: &'a Call,
-}
-
-fn calls(aftermath: &Aftermath) -> impl Iterator<Item = Placed<'_>> {
-    aftermath.record.iter().enumerate().filter_map(|(place, entry)| match &entry.event {
-        Event::Call(call) => Some(Placed { place, at: entry.at, call }),
-        _ => None,
-    })
 }
 
 impl Aftermath {
@@ -107,9 +94,10 @@ impl Aftermath {
         if self.plan.kept().any(is_deleted_by_hand) {
             return None;
         }
-        let mut pruned = calls(self).filter(|it| it.call.operation == "DeleteApplicationSnapshot" && it.call.done);
+        let mut pruned =
+            self.history().calls().filter(|it| it.call.operation == "DeleteApplicationSnapshot" && it.call.done);
         pruned.find_map(|it| {
-            let ready = self.ready_snapshots(it.call.application.as_deref()?, it.place);
+            let ready = self.ready_snapshots(it.call.application.as_deref()?, it.index);
             let name = it.call.request["SnapshotName"].as_str()?;
             let newest = ready.last().is_some_and(|(newest, _)| *newest == name);
             newest.then(|| format!("{name}, which was the newest, was deleted at {}", it.at))
@@ -144,8 +132,7 @@ impl<'a> One<'a> {
     }
 
     fn calls(&self) -> impl Iterator<Item = Placed<'a>> {
-        let principal = Some(self.ended.trace.principal.as_str());
-        calls(self.all).filter(move |it| it.call.principal.as_deref() == principal)
+        self.all.history().calls_of(&self.ended.trace.principal)
     }
 
     /// Its calls of this operation that were done.
@@ -167,7 +154,7 @@ impl<'a> One<'a> {
         let mut running = None;
         for (place, entry) in self.all.record.iter().enumerate().filter(|(_, entry)| entry.at <= ended_at) {
             match &entry.event {
-                Event::JobStarted(job) if job.application == self.ended.trace.application && place < look.place => {
+                Event::JobStarted(job) if job.application == self.ended.trace.application && place < look.index => {
                     running = Some((job.job, entry.at, job.principal.as_deref()));
                 }
                 Event::JobEnded { job, .. } if running.is_some_and(|(number, ..)| number == *job) => running = None,
@@ -365,7 +352,7 @@ fn restored_without_putting_back(one: &One<'_>) -> Option<String> {
         return None;
     }
     let has_changed = one.done("UpdateApplication").next()?;
-    let is_undone = one.all.record.iter().skip(has_changed.place).any(|entry| {
+    let is_undone = one.all.record.iter().skip(has_changed.index).any(|entry| {
         matches!(&entry.event, Event::Version { application, rolled_back_to: Some(_), .. }
             if *application == one.ended.trace.application)
     });
@@ -404,18 +391,31 @@ fn refused_for_nobodys_turn(one: &One<'_>) -> Option<String> {
     report.refusals.iter().find(|refusal| is_for_its_turn(&refusal.field))?;
     let trace = &one.ended.trace;
     let since = trace.ended_at.saturating_sub(SignedDuration::from_secs(TURN_LOOK_SECONDS)).ok()?;
-    let has_had_its_turn = |other: &Ended| {
-        let has_looked = |it: Placed<'_>| {
-            it.call.principal.as_deref() == Some(&*other.trace.principal) && it.call.operation == "DescribeApplication"
-        };
-        calls(one.all).any(has_looked)
-    };
+    let has_had_its_turn =
+        |other: &Ended| one.all.history().calls_of(&other.trace.principal).any(|it| it.is("DescribeApplication"));
     let is_in_the_way = |other: &Ended| {
         let is_other = other.trace.name != trace.name && other.trace.application == trace.application;
         is_other && other.trace.started_at <= trace.ended_at && other.trace.ended_at >= since && has_had_its_turn(other)
     };
     let is_somebodys = one.all.ended.iter().any(is_in_the_way);
     (!is_somebodys).then(|| "its turn did not come, and it was nobody's".to_owned())
+}
+
+/// Whoever is redriven asks for its turn before it changes anything: it may be another's by now.
+fn acts_before_it_asks_again(one: &One<'_>) -> Option<String> {
+    let (paused_at, redriven_at) = one.ended.trace.pause?;
+    let runs_late =
+        |it: &Disturbance| matches!(it, Disturbance::Crash(crash) if matches!(crash.how, CrashKind::RunsLate { .. }));
+    // A Lambda of the time before may be at work still.
+    if redriven_at.duration_since(paused_at).as_secs() <= STEP_SECONDS
+        || one.all.plan.disturbances(one.asked.number).any(runs_late)
+    {
+        return None;
+    }
+    let asks = |it: &Placed<'_>| it.call.service == "dynamodb";
+    let acts = |it: &Placed<'_>| it.call.mutating && it.call.done;
+    let first = one.calls().find(|it| it.at >= redriven_at && (asks(it) || acts(it)))?;
+    (!asks(&first)).then(|| format!("{} after its redrive, without a look at whose turn it is", first.told()))
 }
 
 /// A start from a snapshot by name is from the newest of that version.
@@ -431,8 +431,8 @@ fn restored_an_older_snapshot(one: &One<'_>) -> Option<String> {
     }
     let start = one.done("StartApplication").find(|it| snapshot_of(it).is_some())?;
     let name = snapshot_of(&start)?;
-    let listed = one.done("ListApplicationSnapshots").take_while(|it| it.place < start.place).last()?;
-    let ready = one.all.ready_snapshots(&one.ended.trace.application, listed.place);
+    let listed = one.done("ListApplicationSnapshots").take_while(|it| it.index < start.index).last()?;
+    let ready = one.all.ready_snapshots(&one.ended.trace.application, listed.index);
     let version = ready.iter().find(|(snapshot, _)| *snapshot == name)?.1;
     let newest = ready.iter().rfind(|(_, of)| *of == version)?.0;
     (newest != name).then(|| format!("it started from {name}, and {newest} is newer"))

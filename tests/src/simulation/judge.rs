@@ -6,11 +6,12 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::ops::RangeInclusive;
 
-use emulator::record::{Call, Event, StatusAndVersion};
+use emulator::record::Event;
 use emulator::{Effect, Fault, RecordEntry};
 use lifecycle::report::Outcome;
 use lifecycle::verdict::Reason;
 
+use crate::checker::history::{History, Placed};
 use crate::checker::{ExecutionTrace, Observed, check, is_newer_upload};
 use crate::scenario::CrashKind;
 use crate::simulation::plan::{Asked, Disturbance, Kind, Part};
@@ -34,33 +35,6 @@ impl fmt::Display for Mistake {
 
 fn mistake(demand: &str, what: String) -> Mistake {
     Mistake { demand: demand.to_owned(), what }
-}
-
-/// A call that changed an application, with its place in the record.
-#[derive(Debug, Clone, Copy)]
-struct Act<'a> {
-    place: usize,
-    call: &'a Call,
-}
-
-impl Act<'_> {
-    fn finds_it_stopped(&self) -> bool {
-        self.call.before.as_ref().is_some_and(StatusAndVersion::is_stopped)
-    }
-
-    fn is_by(&self, principal: &str) -> bool {
-        self.call.principal.as_deref() == Some(principal)
-    }
-}
-
-fn acts<'a>(record: &'a [RecordEntry], application: &'a str) -> impl Iterator<Item = Act<'a>> {
-    record.iter().enumerate().filter_map(move |(place, entry)| match &entry.event {
-        Event::Call(call) if call.mutating && call.done && call.application.as_deref() == Some(application) => {
-            let is_act = ["Update", "Rollback", "Start", "Stop", "Delete"].map(|verb| format!("{verb}Application"));
-            is_act.contains(&call.operation).then_some(Act { place, call })
-        }
-        _ => None,
-    })
 }
 
 impl Aftermath {
@@ -87,13 +61,18 @@ impl Aftermath {
         mistakes
     }
 
+    /// The record, to ask it.
+    pub(super) fn history(&self) -> History<'_> {
+        History { record: &self.record }
+    }
+
     fn all(&self) -> impl Iterator<Item = (&Asked, &Ended)> {
         let asked = |ended: &Ended| self.plan.asked().find(|asked| asked.number == ended.asked);
         self.ended.iter().filter_map(move |ended| Some((asked(ended)?, ended)))
     }
 
-    fn acts_of<'a>(&'a self, ended: &'a Ended) -> impl Iterator<Item = Act<'a>> {
-        acts(&self.record, &ended.trace.application).filter(|act| act.is_by(&ended.trace.principal))
+    fn acts_of<'a>(&'a self, ended: &'a Ended) -> impl Iterator<Item = Placed<'a>> {
+        self.history().acts_on(&ended.trace.application).filter(|act| act.is_by(&ended.trace.principal))
     }
 
     fn is_redriven(ended: &Ended) -> bool {
@@ -142,7 +121,7 @@ impl Aftermath {
                 let places = (first_update(newer), first_update(older));
                 if let (Some(of_newer), Some(of_older)) = places
                     && is_same
-                    && of_newer.place < of_older.place
+                    && of_newer.index < of_older.index
                     && !Self::is_redriven(older)
                 {
                     let (older, newer) = (&older.trace.name, &newer.trace.name);
@@ -234,7 +213,7 @@ impl Aftermath {
 
     /// Whether the execution has begun with an application at work, or has started it.
     fn found_it_running(&self, ended: &Ended) -> bool {
-        let is_at_work = |act: Act<'_>| act.call.operation == "StartApplication" || !act.finds_it_stopped();
+        let is_at_work = |act: Placed<'_>| act.call.operation == "StartApplication" || !act.finds_it_stopped();
         self.acts_of(ended).any(is_at_work)
     }
 
@@ -338,7 +317,7 @@ impl Left<'_> {
     /// The application is well, or it is stopped and somebody asked for that, or somebody was told that it is not, or it
     /// is a person who left it so.
     pub(crate) fn mistake(&self) -> Option<Mistake> {
-        let all_acts = || acts(self.record, self.rest.application);
+        let all_acts = || History { record: self.record }.acts_on(self.rest.application);
         let last = all_acts().last()?;
         // Nobody has touched it, or a person did last: it is as that person wanted it.
         let actor = self.actors.iter().find(|it| last.is_by(&it.ended.trace.principal))?;
@@ -370,9 +349,9 @@ impl Left<'_> {
             || has_finished
             || self.may_fail_later;
         // It may have been found so, since the service or a person had stopped it.
-        let is_of_ours = |act: &Act<'_>| self.actors.iter().any(|it| act.is_by(&it.ended.trace.principal));
+        let is_of_ours = |act: &Placed<'_>| self.actors.iter().any(|it| act.is_by(&it.ended.trace.principal));
         let was_found_standing = all_acts().find(|act| act.is_by(&ended.trace.principal)).is_some_and(|first| {
-            let stopped_it = all_acts().filter(|act| act.place < first.place && !act.finds_it_stopped()).last();
+            let stopped_it = all_acts().filter(|act| act.index < first.index && !act.finds_it_stopped()).last();
             first.finds_it_stopped() && stopped_it.is_none_or(|act| !is_of_ours(&act))
         });
         let was_running = self.was_running && !was_found_standing;
@@ -383,8 +362,8 @@ impl Left<'_> {
     }
 
     /// Who has looked at the application after this act of another, and has said that it is well.
-    fn whoever_vouches_for(&self, act: Act<'_>) -> Option<&Actor<'_>> {
-        let calls = self.record.iter().skip(act.place).filter_map(|entry| match &entry.event {
+    fn whoever_vouches_for(&self, act: Placed<'_>) -> Option<&Actor<'_>> {
+        let calls = self.record.iter().skip(act.index).filter_map(|entry| match &entry.event {
             Event::Call(call) if call.operation == "DescribeApplication" => Some(call),
             _ => None,
         });

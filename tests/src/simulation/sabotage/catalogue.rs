@@ -673,6 +673,17 @@ fn turns() -> Vec<Sabotage> {
             })],
         ),
         sabotage(
+            "redriven without a word",
+            "a redriven execution goes on as if its turn were its own still",
+            &["its turn is asked for"],
+            |plan| has(plan, |part| matches!(part, Part::Disturbed(_, Disturbance::Redrive(_)))),
+            &[Way::Given(|_, _, event| {
+                if event["redrives"].is_u64() {
+                    event["redrives"] = 0.into();
+                }
+            })],
+        ),
+        sabotage(
             "turns without a condition",
             "the table of turns is written whatever was written since it was read",
             &["rule 9"],
