@@ -33,7 +33,7 @@
 //!    whether state may be dropped.
 //! 6. **The end.** An execution that was not aborted succeeds as Deployed, `NoChange` or Superseded, or fails as
 //!    another outcome with a report of that outcome as its cause; within the policy's deadline and some slack, never
-//!    by its own time-out.
+//!    by its own time-out. The time from its end to its redrive is not counted.
 //! 7. **Twice is once.** No change, start or snapshot is made twice by one execution. *Unseen:* without steps that
 //!    are run twice, or lost answers, this shows nothing.
 //! 8. **Secrets.** No property value (of the application or the request), token, presigned URL or credential is in any
@@ -44,8 +44,7 @@
 //!    newer upload has updated, an older one does not act; changes by hand queue, and may act in any order. A redriven
 //!    execution asks for its turn again before it acts; what it asks and what it does may lie apart: from its redrive on
 //!    rule 1 alone is judged between the two. *Unseen:* a start or stop may have been sent in rule 1's window and is
-//!    judged by what was known
-//!    at its look; who was the first to ask for a turn.
+//!    judged by what was known at its look; who was the first to ask for a turn.
 
 pub(crate) mod history;
 #[cfg(test)]

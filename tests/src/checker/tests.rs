@@ -12,6 +12,7 @@ use super::*;
 
 const ORDERS: &str = "orders";
 const OPERATOR: &str = "OPERATOR";
+const SNAPSHOTS: &str = "ListApplicationSnapshots";
 
 /// A record in the making, with the executions that it is about.
 #[derive(Debug, Clone)]
@@ -259,6 +260,11 @@ impl Story {
         self.status("RUNNING");
     }
 
+    fn delete_snapshot(&mut self, name: &str) {
+        self.act(OPERATOR, "DeleteApplicationSnapshot", json!({ "SnapshotName": name }));
+        self.add(Event::SnapshotDeleted { application: ORDERS.to_owned(), snapshot: name.to_owned() });
+    }
+
     fn system_rollback(&mut self, snapshot: &str, of: u64) {
         self.make_version("SystemRollbackApplication", None, Some(self.version - 1));
         self.status("ROLLING_BACK");
@@ -285,6 +291,16 @@ impl Story {
         });
         let own = calls.filter(|call| call.principal.as_ref() == Some(&principal) && call.operation == operation);
         own.into_iter().nth(nth).unwrap()
+    }
+
+    /// The person's call that deletes a snapshot.
+    fn deletion(&mut self) -> &mut Call {
+        let mut events = self.record.iter_mut().map(|entry| &mut entry.event);
+        let deletion = events.find(|event| is_by_operator(event, "DeleteApplicationSnapshot"));
+        match deletion.unwrap() {
+            Event::Call(call) => call,
+            _ => unreachable!("only a call is by a person"),
+        }
     }
 
     fn job(&mut self, number: u64) -> &mut JobStarted {
@@ -315,6 +331,19 @@ impl Story {
 
 fn is_call(event: &Event, operation: &str) -> bool {
     matches!(event, Event::Call(call) if call.operation == operation && call.principal.as_deref() != Some(OPERATOR))
+}
+
+fn is_of(call: &Call, principal: &str, operation: &str) -> bool {
+    call.principal.as_deref() == Some(principal) && call.operation == operation
+}
+
+fn is_by_operator(event: &Event, operation: &str) -> bool {
+    matches!(event, Event::Call(call) if is_of(call, OPERATOR, operation))
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "this is what a call is preceded by")]
+fn seen(status: &str, version: u64) -> Option<StatusAndVersion> {
+    Some(StatusAndVersion { status: status.to_owned(), version })
 }
 
 /// A change that goes live.
@@ -399,6 +428,45 @@ fn restarted() -> Story {
     story
 }
 
+/// The same update sent by two: the one is done, the other finds it done and takes it for its own.
+fn adopted() -> Story {
+    let mut story = deployed().by(trace("twin", 0));
+    let mut same = story.nth(UPDATE, 0).clone();
+    same.principal = Some("twin".to_owned());
+    same.done = false;
+    same.status = 400;
+    story.add(Event::Call(same));
+    story.look_inside("twin");
+    story
+}
+
+/// A restart from the latest snapshot, where a person deletes the snapshots right before the start.
+fn restarted_without_snapshots() -> Story {
+    let mut story = Story::running().by(trace("deploy", 0));
+    story.execution().input = json!({ "application": ORDERS, "stop": "graceful", "start": true });
+    story.stop("deploy", "auto-1");
+    story.call("deploy", "kinesisanalyticsv2", SNAPSHOTS, json!({}), false);
+    story.delete_snapshot("auto-1");
+    story.look("deploy");
+    story.act("deploy", START, json!({ "RunConfiguration": latest() }));
+    story.status("STARTING");
+    story.start_job(START, Some("deploy"), None);
+    story.status("RUNNING");
+    story.look_inside("deploy");
+    story
+}
+
+/// An application that is to be stopped, and whose job ends by itself before that.
+fn stopped_by_itself() -> Story {
+    let mut story = Story::running().by(trace("deploy", 0));
+    story.execution().input = json!({ "application": ORDERS, "stop": "graceful" });
+    story.look("deploy");
+    story.end_job("finished");
+    story.status("READY");
+    story.look("deploy");
+    story
+}
+
 /// A good story, with one thing wrong.
 fn caught(mut story: Story, wrong: impl FnOnce(&mut Story)) -> BTreeSet<u8> {
     assert_eq!(story.violations(), [], "the story was broken before");
@@ -421,6 +489,9 @@ fn good_stories_pass() {
         deployed_and_started(),
         superseded(),
         restarted(),
+        adopted(),
+        restarted_without_snapshots(),
+        stopped_by_itself(),
     ];
     for story in stories {
         assert_eq!(story.violations(), []);
@@ -633,6 +704,24 @@ fn rule_2_no_start_without_state_unless_the_request_says_so() {
 }
 
 #[test]
+fn rule_2_a_start_without_state_is_excused_by_what_was_deleted_in_its_window_only() {
+    let not_deleted = |story: &mut Story| story.without(|event| is_by_operator(event, "DeleteApplicationSnapshot"));
+    assert_eq!(caught(restarted_without_snapshots(), not_deleted), only(2));
+    let deleted_before_the_list = |story: &mut Story| {
+        let listed = story.record.iter().position(|entry| is_call(&entry.event, SNAPSHOTS)).unwrap();
+        let mut list = story.record.remove(listed);
+        let stopping = story.record.iter().position(|entry| is_call(&entry.event, START)).unwrap();
+        list.at = story.record[stopping].at;
+        story.record.insert(stopping, list);
+    };
+    assert_eq!(caught(restarted_without_snapshots(), deleted_before_the_list), only(2));
+    let of_another = |story: &mut Story| story.deletion().application = Some("payments".to_owned());
+    assert_eq!(caught(restarted_without_snapshots(), of_another), only(2));
+    let refused = |story: &mut Story| story.deletion().done = false;
+    assert_eq!(caught(restarted_without_snapshots(), refused), only(2));
+}
+
+#[test]
 fn rule_2_no_call_skips_state_unasked() {
     let skips = |story: &mut Story| story.nth(START, 0).request["RunConfiguration"] = run_configuration(SKIP);
     assert_eq!(caught(restored(), skips), only(2));
@@ -805,6 +894,53 @@ fn rule_4_nothing_done_is_nothing_deployed() {
 }
 
 #[test]
+fn rule_4_anothers_update_is_adopted_where_the_own_one_met_it() {
+    let another = |story: &mut Story| {
+        let sent = story.record.iter_mut().find_map(|entry| match &mut entry.event {
+            Event::Call(call) if is_of(call, "twin", UPDATE) => Some(call),
+            _ => None,
+        });
+        sent.unwrap().request["ApplicationConfigurationUpdate"] = json!({ "Change": "other code" });
+    };
+    assert_eq!(caught(adopted(), another), only(4));
+    let sent_before = |story: &mut Story| {
+        let is_refused = |entry: &RecordEntry| matches!(&entry.event, Event::Call(call) if is_of(call, "twin", UPDATE));
+        let refused = story.record.iter().position(is_refused).unwrap();
+        let mut refused = story.record.remove(refused);
+        refused.at = story.record[0].at;
+        story.record.insert(0, refused);
+    };
+    assert_eq!(caught(adopted(), sent_before), only(4));
+}
+
+#[test]
+fn rule_4_what_stopped_by_itself_was_at_work_before() {
+    let stood_still = |story: &mut Story| story.nth("DescribeApplication", 0).before = seen("READY", 1);
+    assert_eq!(caught(stopped_by_itself(), stood_still), only(4));
+    let runs_on = |story: &mut Story| story.nth("DescribeApplication", 1).before = seen("RUNNING", 1);
+    assert_eq!(caught(stopped_by_itself(), runs_on), only(4));
+    let was_to_start = |story: &mut Story| story.execution().input["start"] = json!(true);
+    assert_eq!(caught(stopped_by_itself(), was_to_start), only(4));
+    let seen_too_late = |story: &mut Story| {
+        story.execution().ended_at = story.looked_first_at();
+    };
+    assert_eq!(caught(stopped_by_itself(), seen_too_late), only(4));
+}
+
+#[test]
+fn rule_4_what_the_service_undid_after_the_end_is_not_the_executions() {
+    let undone = |ends_before: bool| {
+        move |story: &mut Story| {
+            let ended_at = story.record.last().unwrap().at;
+            story.system_rollback("auto-1", 1);
+            story.execution().ended_at = if ends_before { ended_at } else { story.record.last().unwrap().at };
+        }
+    };
+    assert_eq!(caught(deployed(), undone(true)), BTreeSet::new());
+    assert_eq!(caught(deployed(), undone(false)), only(4));
+}
+
+#[test]
 fn rule_4_a_start_that_was_asked_for_is_made() {
     assert_eq!(caught(deployed_stopped(), |story| story.execution().input["start"] = json!(true)), only(4));
 }
@@ -881,6 +1017,15 @@ fn rule_6_the_deadline_holds() {
     };
     assert_eq!(caught(deployed(), after_its_turn(15_300)), BTreeSet::new());
     assert_eq!(caught(deployed(), after_its_turn(15_301)), only(6));
+    let paused = |seconds: i64| {
+        move |story: &mut Story| {
+            let (turn, paused) = (story.looked_first_at(), SignedDuration::from_secs(1_000));
+            story.execution().pause = Some((turn + paused, turn + paused + paused));
+            after_its_turn(seconds)(story);
+        }
+    };
+    assert_eq!(caught(deployed(), paused(16_300)), BTreeSet::new());
+    assert_eq!(caught(deployed(), paused(16_301)), only(6), "a pause excuses its own length and no more");
     let by_its_policy = |story: &mut Story| {
         story.execution().input["policy"] = json!({ "deadlineSeconds": 600 });
         after_its_turn(1_501)(story);
@@ -933,6 +1078,18 @@ fn rule_7_no_snapshot_is_taken_twice() {
         }
     };
     assert_eq!(caught(deployed(), twice), only(7));
+    let with_one_deleted = |deleted: &'static str| {
+        move |story: &mut Story| {
+            for name in ["pre-deploy-1", "pre-deploy-2"] {
+                story.act("deploy", SNAPSHOT, json!({ "SnapshotName": name }));
+                if name == "pre-deploy-1" {
+                    story.delete_snapshot(deleted);
+                }
+            }
+        }
+    };
+    assert_eq!(caught(deployed(), with_one_deleted("pre-deploy-1")), BTreeSet::new());
+    assert_eq!(caught(deployed(), with_one_deleted("another")), only(7));
 }
 
 // ---- rule 8
