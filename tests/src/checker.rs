@@ -27,7 +27,7 @@
 //!    act the execution looked at the application and was shown its own version; there Flink's `/jobs/overview` was
 //!    answered for the job that runs that version, and restarts were readable (Flink's metrics or `CloudWatch`); that
 //!    job was alive at the last look, or ended as FINISHED. Where the application stood still before and was not to
-//!    be started, it must stand still. Another's update counts as its own where it sent the same call. *Unseen:* what
+//!    be started, it must stand still, unless somebody else has started it since. Another's update counts as its own where it sent the same call. *Unseen:* what
 //!    the answers said: the record tells that Flink answered, not that its tasks ran.
 //! 5. **Run configuration.** Every update and start that was sent, done or not, states how state is restored and
 //!    whether state may be dropped.
@@ -294,8 +294,7 @@ impl<'a> Case<'a> {
 }
 
 fn acts_of<'a>(history: History<'a>, execution: &'a ExecutionTrace) -> impl Iterator<Item = Placed<'a>> {
-    let principal = Some(execution.principal.as_str());
-    history.acts_on(&execution.application).filter(move |act| act.call.principal.as_deref() == principal)
+    history.acts_on(&execution.application).filter(move |act| act.is_by(&execution.principal))
 }
 
 fn claimed_outcome(execution: &ExecutionTrace) -> Option<Outcome> {
@@ -703,7 +702,7 @@ fn lack_of_evidence(case: &Case<'_>, outcome: Outcome) -> Option<String> {
     if look.version() != fence {
         return Some(format!("the last look showed version {:?}, not its own {fence:?}", look.version()));
     }
-    if is_to_stand_still(case, outcome) {
+    if is_to_stand_still(case, outcome) && !was_started_by_another(case, change, &look) {
         let stands = look.finds_it_stopped();
         return (!stands).then(|| format!("the application was to stand still, and is {:?}", look.status()));
     }
@@ -749,6 +748,12 @@ fn is_to_stand_still(case: &Case<'_>, outcome: Outcome) -> bool {
         (true, Some(_)) => is_changed && !is_to_start,
         (false, _) => !is_changed || !is_to_start,
     }
+}
+
+/// Whether somebody else has started the application between the execution's last change and this look.
+fn was_started_by_another(case: &Case<'_>, change: usize, look: &Placed<'_>) -> bool {
+    let others = case.history.acts_on(&case.execution.application).filter(|act| !act.is_by(&case.execution.principal));
+    others.into_iter().any(|act| act.is(START) && (change..look.index).contains(&act.index))
 }
 
 fn shows_the_job(it: &Placed<'_>) -> bool {

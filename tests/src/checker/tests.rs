@@ -914,6 +914,22 @@ fn rule_4_anothers_update_is_adopted_where_the_own_one_met_it() {
 }
 
 #[test]
+fn rule_4_what_was_to_stand_still_may_be_started_by_another() {
+    let started_by = |principal: &'static str| {
+        move |story: &mut Story| {
+            story.look(principal);
+            story.act(principal, START, json!({ "RunConfiguration": run_configuration(SKIP) }));
+            story.status("STARTING");
+            story.start_job(START, Some(principal), None);
+            story.status("RUNNING");
+            story.look_inside("deploy");
+        }
+    };
+    assert_eq!(caught(deployed_stopped(), started_by(OPERATOR)), BTreeSet::new());
+    assert!(caught(deployed_stopped(), started_by("deploy")).contains(&4));
+}
+
+#[test]
 fn rule_4_what_stopped_by_itself_was_at_work_before() {
     let stood_still = |story: &mut Story| story.nth("DescribeApplication", 0).before = seen("READY", 1);
     assert_eq!(caught(stopped_by_itself(), stood_still), only(4));

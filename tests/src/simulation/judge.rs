@@ -350,8 +350,18 @@ impl Left<'_> {
             || self.may_fail_later;
         // It may have been found so, since the service or a person had stopped it.
         let is_of_ours = |act: &Placed<'_>| self.actors.iter().any(|it| act.is_by(&it.ended.trace.principal));
-        let was_found_standing = all_acts().find(|act| act.is_by(&ended.trace.principal)).is_some_and(|first| {
-            let stopped_it = all_acts().filter(|act| act.index < first.index && !act.finds_it_stopped()).last();
+        let first_act = |ended: &Ended| all_acts().find(|act| act.is_by(&ended.trace.principal));
+        // Whoever found it stopped, started it, and undid that has left it as it was.
+        let is_undone = |act: &Placed<'_>| {
+            self.actors.iter().any(|it| {
+                it.ended.outcome() == Some(Outcome::Restored)
+                    && act.is_by(&it.ended.trace.principal)
+                    && first_act(it.ended).is_some_and(|first| first.finds_it_stopped())
+            })
+        };
+        let was_found_standing = first_act(ended).is_some_and(|first| {
+            let is_before = |act: &Placed<'_>| act.index < first.index && !act.finds_it_stopped() && !is_undone(act);
+            let stopped_it = all_acts().filter(is_before).last();
             first.finds_it_stopped() && stopped_it.is_none_or(|act| !is_of_ours(&act))
         });
         let was_running = self.was_running && !was_found_standing;
