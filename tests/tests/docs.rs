@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use emulator::record::Event;
 use jiff::Timestamp;
+use lifecycle::cause::Kind;
 use lifecycle::policy::Policy;
 use lifecycle::report::{Outcome, Report};
 use lifecycle::request::{LARGEST_REQUEST_BYTES, Request, Restore};
@@ -246,6 +247,26 @@ fn every_reason_code_is_in_the_runbook_and_no_other() {
     let mut told = words(section(&page("docs/operations.md"), "## Reason codes"));
     told.retain(|word| !word.ends_with("Seconds"));
     assert_eq!(told, codes);
+}
+
+/// The table of the kinds of failure, as the code has them.
+fn root_causes() -> String {
+    let kinds = cases("crates/lifecycle/src/cause.rs", "Kind").into_iter().map(|kind| {
+        let read: Kind = serde_json::from_value(kind.clone().into()).unwrap();
+        (read, kind)
+    });
+    let kinds: BTreeMap<_, _> = kinds.collect();
+    let row = |(kind, name): (&Kind, &String)| {
+        format!("| `{name}` | {} | {} {} |", kind.category(), kind.meaning(), kind.advice())
+    };
+    kinds.iter().map(row).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn every_kind_of_failure_is_in_the_runbook_in_the_words_of_the_code() {
+    let table = root_causes();
+    assert!(table.lines().count() > 30, "{table}");
+    assert!(page("docs/operations.md").contains(&table), "the table under \"Root causes\" has to be:\n{table}");
 }
 
 #[test]

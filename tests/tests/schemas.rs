@@ -7,7 +7,9 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use jsonschema::Validator;
+use lifecycle::cause::{Category, Kind, RootCause};
 use lifecycle::deployment::Rung;
+use lifecycle::evidence::Failure;
 use lifecycle::policy::{OnFailure, OnStaleSnapshot, Policy};
 use lifecycle::refusal::Refusal;
 use lifecycle::report::{Outcome, Report};
@@ -327,6 +329,8 @@ fn enumerations_have_the_same_words() {
         (&request, "/properties/stop/enum", words::<Stop>(&no_word)),
         (&report, "/properties/outcome/enum", words::<Outcome>(&no_word)),
         (&report, "/properties/taken/items/enum", words::<Rung>(&no_word)),
+        (&report, "/$defs/kind/enum", words::<Kind>(&no_word)),
+        (&report, "/$defs/rootCause/properties/category/enum", words::<Category>(&no_word)),
         (&report, "/$defs/reason/properties/code/enum", words::<Reason>(&json!({ "code": "?" }))),
     ];
     let snapshots = schema("snapshots");
@@ -387,6 +391,9 @@ fn every_reason_is_described_with_its_facts() {
 fn every_member_of_a_report_is_described() {
     let start = "2026-01-02T12:00:00Z".parse().unwrap();
     let refusal = Refusal::new("policy.bakeSeconds", "5 is wrong", "give another");
+    let trace = "java.lang.IllegalStateException: x\n\tat com.example.Orders.map(Orders.java:12)";
+    let failure = Failure { task: Some("Source".to_owned()), at: Some(start), ..Failure::read(trace) };
+    let (failure, restarts) = (Box::new(failure), Reason::Restarts { count: 3, tolerated: 2 });
     let report = Report {
         reason: Some("release 2.0.0".to_owned()),
         version_before: Some(2),
@@ -395,6 +402,7 @@ fn every_member_of_a_report_is_described() {
         taken: vec![Rung::Update],
         because: vec![Reason::PolicyHolds],
         failure: vec![Reason::NoJob],
+        root_cause: RootCause::of(&[Reason::FirstFailure { failure }, restarts]).map(Box::new),
         next_step: Some("Look.".to_owned()),
         events: vec![lifecycle::deployment::Event { at: start, what: "something".to_owned() }],
         ..Report::refused("orders", "one", vec![refusal], start, start)
@@ -403,6 +411,8 @@ fn every_member_of_a_report_is_described() {
     let report = json!(report);
     assert_eq!(mistakes_of(&validator(&closed(schema.clone())), &report), [""; 0]);
     // Only the state machine writes `told`, where it has to write the report.
+    let told = &schema["$defs"]["rootCause"]["properties"];
+    assert_eq!(told.as_object().unwrap().len(), report["rootCause"].as_object().unwrap().len());
     let described = schema["properties"].as_object().unwrap().keys().filter(|member| *member != "told");
     assert_eq!(described.collect::<BTreeSet<_>>(), report.as_object().unwrap().keys().collect());
     // Whether the execution succeeds follows from the outcome.

@@ -4,6 +4,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::cause::{Kind, Trace};
 use crate::status::{ApplicationStatus, JobState, OperationStatus, SnapshotStatus};
 
 /// What was read, or why it could not be.
@@ -191,8 +192,33 @@ pub struct Failure {
     /// First line of its message, shortened, runtime property values struck out.
     pub message: String,
     /// The task that threw it; none for the job as a whole.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub task: Option<String>,
+    /// What its stack trace tells.
+    #[serde(default)]
+    pub kind: Kind,
+    /// Where the job's own code is in its stack trace, as `com.example.Orders.map(Orders.java:12)`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub own_frame: Option<String>,
+    /// When it was thrown, by Flink's clock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<Timestamp>,
+}
+
+impl Failure {
+    /// What a stack trace says, as it says it.
+    pub fn read(stacktrace: &str) -> Self {
+        let trace = Trace::read(stacktrace);
+        let (exception, message) = trace.innermost_cause();
+        Self {
+            exception: exception.to_owned(),
+            message: message.to_owned(),
+            task: None,
+            kind: Kind::of(&trace),
+            own_frame: trace.own_frame().map(ToOwned::to_owned),
+            at: None,
+        }
+    }
 }
 
 impl std::fmt::Display for Failure {
@@ -327,7 +353,7 @@ mod tests {
         assert_eq!(tasks.to_string(), "2 of 9 tasks running, 1 waiting, 2 initializing, 3 finished, 1 failed");
         assert_eq!(Tasks { total: 4, running: 4, ..Tasks::default() }.to_string(), "4 of 4 tasks running");
         assert_eq!(Unreadable::new("the job", "timed out").to_string(), "the job could not be read: timed out");
-        let failure = Failure { exception: "java.lang.Error".into(), message: "x".into(), task: None };
+        let failure = Failure::read("java.lang.Error: x");
         assert_eq!(failure.to_string(), "java.lang.Error: x");
         let of_task = Failure { task: Some("Source (1/2)".into()), ..failure };
         assert_eq!(of_task.to_string(), "java.lang.Error: x (in Source (1/2))");

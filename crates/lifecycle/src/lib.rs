@@ -8,6 +8,7 @@
     allow(clippy::wildcard_enum_match_arm, clippy::indexing_slicing, reason = "a test that panics has failed")
 )]
 
+pub mod cause;
 pub mod configuration;
 pub mod decision;
 pub mod deployment;

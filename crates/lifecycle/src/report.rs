@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::cause::RootCause;
 use crate::deployment::{Deployment, Event, Rung, one_line};
 use crate::refusal::Refusal;
 use crate::verdict::{Reason, in_words};
@@ -77,6 +78,9 @@ pub struct Report {
     /// Why the change was found bad, if it was.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub failure: Vec<Reason>,
+    /// What failed first, what that means and what to do, where the change was found bad.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub root_cause: Option<Box<RootCause>>,
     /// What is wrong with the request, if something is.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub refusals: Vec<Refusal>,
@@ -116,6 +120,7 @@ impl Report {
             taken: Vec::new(),
             because: Vec::new(),
             failure: Vec::new(),
+            root_cause: None,
             refusals,
             next_step: Some("Correct the request and send it again.".into()),
             started_at,
@@ -142,6 +147,7 @@ impl Report {
             next_step: next_step(deployment, outcome),
             because,
             failure: deployment.failure.clone(),
+            root_cause: RootCause::of(&deployment.failure).map(Box::new),
             refusals: Vec::new(),
             started_at: deployment.started_at,
             ended_at: now,
@@ -198,9 +204,7 @@ fn next_step(deployment: &Deployment, outcome: Outcome) -> Option<String> {
     let application = &deployment.application;
     match outcome {
         Outcome::Deployed | Outcome::NoChange => None,
-        Outcome::RolledBack | Outcome::Restored => {
-            Some("Find the cause in `failure`, correct the change and deploy again.".into())
-        }
+        Outcome::RolledBack | Outcome::Restored => Some("See `rootCause`, correct the change and deploy again.".into()),
         Outcome::Superseded => {
             Some("See the newer change, or the person, that took over; deploy again if needed.".into())
         }

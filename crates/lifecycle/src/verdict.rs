@@ -132,7 +132,7 @@ pub enum Reason {
     /// The job was not steady in time.
     NotSettled { seconds: i64 },
     /// What failed first, in Flink's words.
-    FirstFailure { failure: Failure },
+    FirstFailure { failure: Box<Failure> },
     /// No restart for so long.
     QuietFor { seconds: i64, of: u32 },
     /// `CloudWatch` shows restarts that a closer look has not explained.

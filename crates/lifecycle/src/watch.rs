@@ -256,7 +256,7 @@ fn running_job_verdict(
     now: Timestamp,
 ) -> Verdict {
     let policy = &deployment.policy;
-    let first_failure = job.failure.clone().map(|failure| Reason::FirstFailure { failure });
+    let first_failure = job.failure.clone().map(|failure| Reason::FirstFailure { failure: Box::new(failure) });
     let seen = Reason::TasksNotRunning { state: job.state.clone(), tasks: job.tasks };
     let is_new = notice_submission(deployment, watch, job);
     let restarted = count_restarts_of(watch, job);

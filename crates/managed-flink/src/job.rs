@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
+use lifecycle::cause::is_class;
 use lifecycle::evidence::{Failure, Job, Tasks};
 use lifecycle::snapshots::{CheckpointStatistics, CompletedCheckpoint, FailedCheckpoint};
 use lifecycle::status::JobState;
@@ -14,7 +15,7 @@ use serde::de::DeserializeOwned;
 use serde_json::json;
 
 use crate::error::WITHHELD;
-use crate::exceptions::{Exceptions, UNNAMED, is_class, shortened};
+use crate::exceptions::{Exceptions, UNNAMED, shortened};
 use crate::transport::{FlinkResponse, SecretUrl, TransportError};
 use crate::wire::Wire;
 use crate::{Error, ErrorKind, ManagedFlink, Redactor, words};
@@ -190,18 +191,29 @@ impl<'a> Dashboard<'a> {
             Ok(redactor) => {
                 // Cleared before it is cut: half a secret is not recognised.
                 let clear = |text: &str| shortened(&redactor.strike_out(&self.tokens.strike_out(text)));
-                let (exception, message) = told.innermost_cause();
+                let failure = Failure::read(&told.stacktrace);
                 Some(Failure {
-                    exception: clear(exception),
-                    message: clear(message),
+                    exception: clear(&failure.exception),
+                    message: clear(&failure.message),
                     task: told.task.as_deref().map(clear),
+                    own_frame: failure.own_frame.as_deref().map(clear),
+                    at: told.at,
+                    ..failure
                 })
             }
             Err(error) => {
                 tracing::warn!(application = self.application, error = %error, "a failure's text is withheld");
-                // The name of a class says much and gives nothing away.
+                // The name of a class says much and gives nothing away, as does the kind.
                 let exception = if is_class(&told.exception) { told.exception } else { UNNAMED.to_owned() };
-                Some(Failure { exception, message: WITHHELD.to_owned(), task: None })
+                let kind = Failure::read(&told.stacktrace).kind;
+                Some(Failure {
+                    exception,
+                    message: WITHHELD.to_owned(),
+                    task: None,
+                    kind,
+                    own_frame: None,
+                    at: told.at,
+                })
             }
         }
     }

@@ -267,7 +267,7 @@ fn a_job_is_judged_by_its_state_and_its_tasks() {
         assert_eq!(watch(&deployment).is_finished, verdict == "Healthy: jobFinished");
         assert_eq!(watch(&deployment).healthy_at, None);
     }
-    let failure = Failure { exception: "java.lang.Error".into(), message: "x".into(), task: None };
+    let failure = Failure::read("java.lang.Error: x");
     let told = Job { failure: Some(failure), ..in_state("FAILED", none) };
     assert_eq!(judged(&after_look(watched(&json!({})), &running_look(told), 10)), "Failing: jobFailed firstFailure");
 }

@@ -2,6 +2,7 @@
 
 mod application;
 mod bad_input;
+mod causes;
 mod checkpoints;
 mod cloudwatch;
 mod directory;

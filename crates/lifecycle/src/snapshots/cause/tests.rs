@@ -17,7 +17,7 @@ fn job(state: &str, running: u64) -> Job {
         restarts: Some(2),
         completed_checkpoints: None,
         failed_checkpoints: None,
-        failure: Some(Failure { exception: "java.lang.X".into(), message: "told".into(), task: None }),
+        failure: Some(Failure::read("java.lang.X: told")),
     }
 }
 

@@ -1,0 +1,10 @@
+package com.example.orders;
+
+/** Not packed into the JAR. */
+final class Left {
+    private Left() {}
+
+    static long out(long order) {
+        return order;
+    }
+}
