@@ -60,6 +60,8 @@ pub enum Happening {
     Snapshots(usize),
     /// Every snapshot is deleted.
     DeleteSnapshots,
+    /// A person deletes the newest of them.
+    DeleteNewestSnapshot,
     /// Nothing, until the application is READY or RUNNING again.
     Rest,
 }
@@ -494,7 +496,8 @@ pub(crate) async fn happen(world: &World, application: &str, happening: &Happeni
                 world.clock.sleep(Duration::from_secs(30)).await;
             }
         }
-        Happening::DeleteSnapshots => world.delete_snapshots(application).await?,
+        Happening::DeleteSnapshots => world.delete_snapshots(application, usize::MAX).await?,
+        Happening::DeleteNewestSnapshot => world.delete_snapshots(application, 1).await?,
         Happening::Rest => {
             while !matches!(&*world.status(application).await?, "READY" | "RUNNING") {
                 world.clock.sleep(Duration::from_secs(1)).await;

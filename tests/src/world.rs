@@ -274,14 +274,14 @@ impl World {
         self.call(OPERATOR, operation, &body).await
     }
 
-    /// Deletes every snapshot of an application.
+    /// Deletes so many snapshots of an application at most, the newest first.
     ///
     /// # Errors
     /// The error's code and text.
-    pub async fn delete_snapshots(&self, application: &str) -> Result<(), String> {
+    pub async fn delete_snapshots(&self, application: &str, most: usize) -> Result<(), String> {
         let named = json!({ "ApplicationName": application });
         let snapshots = self.call(OPERATOR, "ListApplicationSnapshots", &named).await?;
-        for snapshot in snapshots["SnapshotSummaries"].as_array().into_iter().flatten() {
+        for snapshot in snapshots["SnapshotSummaries"].as_array().into_iter().flatten().take(most) {
             let body = json!({ "ApplicationName": application, "SnapshotName": snapshot["SnapshotName"],
                 "SnapshotCreationTimestamp": snapshot["SnapshotCreationTimestamp"] });
             self.call(OPERATOR, "DeleteApplicationSnapshot", &body).await?;

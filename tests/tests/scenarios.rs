@@ -190,6 +190,7 @@ scenarios! {
     restart,
     restart_by_force,
     restart_from_a_named_snapshot,
+    restart_whose_snapshot_is_deleted,
     restart_by_force_without_a_snapshot,
     restart_without_state,
     restart_of_a_stopped_one,

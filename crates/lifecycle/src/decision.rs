@@ -301,7 +301,14 @@ fn accept_stopped(
                 let because = [vec![Reason::NoSnapshot { version: deployment.version }], reasons].concat();
                 return Decision::Finish(Outcome::NeedsAttention, because);
             }
-            Some(Ok(_)) => {}
+            Some(Ok(snapshots)) => {
+                let is_of = |version, it: &Snapshot| it.status == SnapshotStatus::Ready && it.version == version;
+                let own = deployment.stopped_version;
+                if let Some(version) = own.filter(|version| !snapshots.iter().any(|it| is_of(*version, it))) {
+                    // The one that the stop has taken is not shown yet, or was deleted: the latest is of a job before.
+                    return Decision::HoldHere(vec![Reason::NoSnapshot { version }]);
+                }
+            }
         }
     }
     match deployment.rung {

@@ -321,6 +321,9 @@ pub struct Deployment {
     /// there was none; none until that has been looked up. A newer one is this deployment's, made when the step ran before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub newest_before: Option<String>,
+    /// Version whose job this deployment has stopped gracefully, so that there is a snapshot of it; none where it has not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stopped_version: Option<u64>,
     /// The operation behind the rung; none until it has begun.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub began: Option<Began>,
@@ -391,6 +394,7 @@ impl Deployment {
             taken: Vec::new(),
             restore_from: None,
             newest_before: None,
+            stopped_version: None,
             began: None,
             job: None,
             refused_times: 0,
@@ -489,6 +493,9 @@ impl Deployment {
     pub fn begin(&mut self, operation_id: Option<String>, version: Option<u64>, now: Timestamp) {
         self.note(now, format!("{} begun", self.rung.operation()));
         self.version = version.unwrap_or(self.version);
+        if self.rung == Rung::Stop && self.stop == Some(Stop::Graceful) {
+            self.stopped_version = Some(self.version);
+        }
         let wait = if operation_id.is_some() { self.first_wait_seconds() } else { 0 };
         self.has_begun(operation_id, now);
         self.go_on(Next::WaitForOperation, wait);

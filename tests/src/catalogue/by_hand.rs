@@ -103,6 +103,13 @@ fn restarts() -> Vec<Scenario> {
         Scenario::new("restart-from-a-named-snapshot", "The application is restarted from an older snapshot.")
             .when(0, Happening::Snapshots(2))
             .deploy(change(forced_restart(), Deployed, &[FORCE, START]).with("restore", named())),
+        Scenario::new(
+            "restart-whose-snapshot-is-deleted",
+            "Of what the stop has taken nothing is left, and the latest snapshot is an older version's: no start.",
+        )
+        .when(1_036, Happening::DeleteNewestSnapshot)
+        .deploy(code(Behaviour::healthy(), Deployed, &[UPDATE]))
+        .deploy(change(restart(), NeedsAttention, &[STOP]).at(1_000)),
         Scenario::new("restart-by-force-without-a-snapshot", "There would be no state to start from: refused.")
             .deploy(change(forced_restart(), Refused, &[]).refused_for(&["restore.type"])),
         Scenario::new("restart-without-state", "The request gives the state up, and the application begins without.")

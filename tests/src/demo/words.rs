@@ -166,6 +166,7 @@ pub fn happening(happening: &Happening) -> Option<String> {
         Happening::Alarm { name, state } => format!("the alarm {name} goes to {}", format!("{state:?}").to_uppercase()),
         Happening::ByHand { operation, .. } => format!("somebody calls {operation} by hand"),
         Happening::Snapshots(count) => format!("{count} snapshots are taken by hand"),
+        Happening::DeleteNewestSnapshot => "the newest snapshot is deleted by hand".to_owned(),
         Happening::DeleteSnapshots => "all snapshots are deleted by hand".to_owned(),
         Happening::Rest => return None,
     })

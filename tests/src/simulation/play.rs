@@ -348,7 +348,7 @@ impl Around {
             Self::LoseTaskManager => drop(emulator.lose_task_manager(application).await),
             Self::CodeOverwritten => drop(world.put_code(&first_code, &Behaviour::healthy())),
             Self::CodeDeleted => emulator.code().delete_all_versions(BUCKET, &first_code),
-            Self::SnapshotsDeleted => drop(world.delete_snapshots(application).await),
+            Self::SnapshotsDeleted => drop(world.delete_snapshots(application, usize::MAX).await),
             Self::Deleted => drop(world.by_hand(application, "DeleteApplication", &json!({})).await),
         }
     }

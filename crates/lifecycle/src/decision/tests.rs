@@ -734,6 +734,26 @@ fn what_was_stopped_is_not_started_without_its_state() {
 }
 
 #[test]
+fn what_was_stopped_gracefully_is_started_from_its_own_snapshot_only() {
+    let restart = json!({ "stop": "graceful", "update": {}, "start": true });
+    let table = [
+        (vec![snapshot("older", "READY", 3, -60)], "Bake 30"),
+        (vec![snapshot("older", "READY", 3, -60), snapshot("own", "CREATING", 7, 0)], "Bake 30"),
+        (vec![snapshot("older", "READY", 3, -60), snapshot("own", "READY", 7, 0)], "Submit 0"),
+    ];
+    for (snapshots, expected) in table {
+        let mut deployment = stopping(&restart, &[]);
+        deployment.begin(Some("op-stop".into()), None, at(0));
+        deployment.conclude(Verdict::healthy(Reason::JobFinished), at(60));
+        let evidence = Evidence { snapshots: Some(Ok(snapshots)), ..evidence(7, "READY") };
+        assert_eq!(goes_on(&decided(deployment.clone(), &evidence, 60)), expected);
+        // Nothing tells of a stop by force, or by somebody else, how old the newest snapshot may be.
+        deployment.stopped_version = None;
+        assert_eq!(goes_on(&decided(deployment, &evidence, 60)), "Submit 0");
+    }
+}
+
+#[test]
 fn a_stop_that_fails_is_not_made_worse() {
     let failed = || Reason::OperationFailed { operation: "StopApplication".into(), error: None };
     for fields in [json!({ "stop": "graceful", "start": true }), json!({ "stop": "force" })] {
