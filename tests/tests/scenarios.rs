@@ -185,6 +185,7 @@ scenarios! {
     force_stop,
     stop_then_start,
     maintenance_unseen,
+    start_after_one_that_failed,
     start_of_a_running_one,
     stop_and_update,
     restart,

@@ -121,9 +121,9 @@ async fn is_accounted_for(
     Ok(is_unknown)
 }
 
-/// Starts the application. The call carries no version, so the application is read right before; where it is starting or
-/// running at our version already, what was to be done is done. A start that is newer than the one noted when this was
-/// decided was made when the step ran before: it is not made again, whatever has become of the application since.
+/// Starts the application. The call carries no version, so the application is read right before. A start that is newer than
+/// the one noted when this was decided was made when the step ran before, or does what was to be done: it is not made again,
+/// whatever has become of the application since.
 pub async fn start(flink: &ManagedFlink, deployment: &Deployment, restore: &Restore) -> Result<Made, Error> {
     let name = &deployment.application;
     let newest = newest_of_its_kind(flink, deployment).await?;
@@ -132,11 +132,15 @@ pub async fn start(flink: &ManagedFlink, deployment: &Deployment, restore: &Rest
     if application.version != deployment.version {
         return Ok(Made::Overtaken(application.version));
     }
-    if matches!(application.status, ApplicationStatus::Starting | ApplicationStatus::Running) {
-        return Ok(Made::Began { operation: newest.map(|operation| operation.id), version: None });
+    let is_started = matches!(application.status, ApplicationStatus::Starting | ApplicationStatus::Running);
+    let is_new = newest.as_ref().is_some_and(|newest| deployment.is_newer_than_noted(newest));
+    if is_started && !is_new && deployment.newest_before.is_some() {
+        // It was described, or the operations were listed, as they were before: neither may be gone by.
+        let problem = format!("it shows {}, and no start is shown since this one was decided", application.status);
+        return Err(Error::unavailable("DescribeApplication", problem));
     }
-    if let Some(made) = newest.filter(|newest| deployment.is_newer_than_noted(newest)) {
-        return Ok(Made::Began { operation: Some(made.id), version: None });
+    if is_started || is_new {
+        return Ok(Made::Began { operation: newest.map(|operation| operation.id), version: None });
     }
     match flink.start(name, restore).await {
         Ok(operation) => Ok(Made::Began { operation, version: None }),

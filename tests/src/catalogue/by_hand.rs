@@ -81,6 +81,15 @@ fn stops_and_starts() -> Vec<Scenario> {
         .when(300, fault("DescribeApplication", Effect::StaleRead(Duration::from_secs(30)), Occurrences::Always))
         .deploy(change(json!({ "stop": "graceful" }), Deployed, &[STOP]))
         .deploy(change(json!({ "start": true }), Deployed, &[START_REFUSED, START_REFUSED, START]).at(305)),
+        Scenario::new(
+            "start-after-one-that-failed",
+            "The application is shown as it was while an earlier start was under way, which has failed since.",
+        )
+        .when(0, Happening::Snapshots(1))
+        .when(0, fault("StartApplication", Effect::OperationFails("injected".to_owned()), Occurrences::Nth(1)))
+        .when(199, fault("DescribeApplication", Effect::StaleRead(Duration::from_secs(150)), Occurrences::Nth(2)))
+        .deploy(change(forced_restart(), NeedsAttention, &[FORCE, START]))
+        .deploy(change(json!({ "start": true }), Deployed, &[START]).at(200)),
         Scenario::new("start-of-a-running-one", "The application runs already: its job is looked at, and that is all.")
             .deploy(change(json!({ "start": true }), NoChange, &[])),
         Scenario::new("stop-and-update", "The application is stopped, changed, and stays stopped.").deploy(

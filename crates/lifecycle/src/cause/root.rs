@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::trace::NO_MESSAGE;
 use super::{Category, Kind};
 use crate::evidence::Failure;
 use crate::verdict::Reason;
@@ -67,9 +68,16 @@ impl RootCause {
     }
 
     fn of_failure(failure: &Failure) -> Self {
+        let exception = super::is_class(&failure.exception).then(|| failure.exception.clone());
+        // What is no exception is told as it is.
+        let message = match &*failure.message {
+            message if exception.is_some() => message.to_owned(),
+            NO_MESSAGE => failure.exception.clone(),
+            message => format!("{}: {message}", failure.exception),
+        };
         Self {
-            exception: super::is_class(&failure.exception).then(|| failure.exception.clone()),
-            message: Some(failure.message.clone()),
+            exception,
+            message: Some(message),
             task: failure.task.clone(),
             own_frame: failure.own_frame.clone(),
             first_at: failure.at,
@@ -149,6 +157,8 @@ mod tests {
         assert_eq!(rejected(role).category, Category::Permission);
         let unknown = rejected("InvalidRequestException (HTTP 400): no");
         assert_eq!((unknown.category, unknown.exception), (Category::Unknown, None));
+        assert_eq!(unknown.message.as_deref(), Some("InvalidRequestException (HTTP 400): no"));
+        assert_eq!(rejected("no").message.as_deref(), Some("no"));
     }
 
     #[test]

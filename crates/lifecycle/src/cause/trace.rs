@@ -30,6 +30,8 @@ const LIBRARIES: [&str; 14] = [
 ];
 /// Before each exception but the outermost.
 const CAUSED_BY: &str = "Caused by: ";
+/// Stands for the message of an exception that has none.
+pub(super) const NO_MESSAGE: &str = "no message";
 /// Longest name of a class or a frame that is believed, in characters.
 const LONGEST_NAME: usize = 200;
 
@@ -91,7 +93,7 @@ impl<'a> Trace<'a> {
         // A cause without words of its own is explained by those of the exception around it.
         let around = self.thrown.iter().take(innermost + 1).rev();
         let message = around.map(|thrown| thrown.message).find(|message| !message.is_empty());
-        (class, message.unwrap_or("no message"))
+        (class, message.unwrap_or(NO_MESSAGE))
     }
 
     /// Where the job's own code is in it, as `com.example.Orders.map(Orders.java:12)`: nearest to the innermost cause.

@@ -720,7 +720,7 @@ fn what_was_stopped_is_not_started_without_its_state() {
         (&change, &[], none(), lost),
         (&change, &[Rung::Update], none(), lost),
         (&restart, &[], Some(Ok(vec![snapshot("creating", "CREATING", 7, 0)])), lost),
-        (&restart, &[], of_any_version, "Submit 0"),
+        (&change, &[Rung::Update], of_any_version, "Submit 0"),
         (&restart, &[], Some(unreadable()), "Bake 30"),
         (&restart, &[], None, "Bake 30"),
         (&given_up, &[], none(), "Submit 0"),
