@@ -894,7 +894,7 @@ fn rule_4_nothing_done_is_nothing_deployed() {
 }
 
 #[test]
-fn rule_4_anothers_update_is_adopted_where_the_own_one_met_it() {
+fn rule_4_an_update_of_somebody_else_is_adopted_where_the_own_one_met_it() {
     let another = |story: &mut Story| {
         let sent = story.record.iter_mut().find_map(|entry| match &mut entry.event {
             Event::Call(call) if is_of(call, "twin", UPDATE) => Some(call),

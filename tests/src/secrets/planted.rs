@@ -61,13 +61,14 @@ fn exceptions(values: &[&str]) -> Fault {
     Fault::new("flink:/jobs/:id/exceptions", Effect::Answer { status: 200, body: body.to_string() })
 }
 
-fn quoting(effect: &Effect) -> Effect {
+/// The same effect, told with these values of the application.
+fn quoting(effect: &Effect, values: &[&str]) -> Effect {
     match effect {
         Effect::Error { code, status, message } => {
-            let more = if QUOTING.contains(&code.as_str()) { quoted(&[OLD_VALUE, NEW_VALUE]) } else { quoted_url() };
+            let more = if QUOTING.contains(&code.as_str()) { quoted(values) } else { quoted_url() };
             Effect::Error { code: code.clone(), status: *status, message: format!("{message}: {more}") }
         }
-        Effect::OperationFails(text) => Effect::OperationFails(format!("{text}: {}", quoted(&[OLD_VALUE, NEW_VALUE]))),
+        Effect::OperationFails(text) => Effect::OperationFails(format!("{text}: {}", quoted(values))),
         other => other.clone(),
     }
 }
@@ -78,14 +79,17 @@ fn quoting(effect: &Effect) -> Effect {
 pub fn planted(scenario: &Scenario) -> Scenario {
     let mut planted = scenario.clone();
     planted.app.properties.push(("planted", OLD_VALUE));
+    planted.deployments.iter_mut().for_each(change_properties);
+    // Nobody can quote what nobody has brought.
+    let is_new = |planned: &Planned| property_values(&planned.input).iter().any(|value| value == NEW_VALUE);
+    let values = if planted.deployments.iter().any(is_new) { &[OLD_VALUE, NEW_VALUE][..] } else { &[OLD_VALUE] };
     for (_, happening) in &mut planted.happenings {
         if let Happening::Fault(fault) = happening {
-            fault.effect = quoting(&fault.effect);
+            fault.effect = quoting(&fault.effect, values);
         }
     }
     planted.happenings.push((0, Happening::Fault(exceptions(&[OLD_VALUE]))));
     planted.happenings.sort_by_key(|(at, _)| *at);
-    planted.deployments.iter_mut().for_each(change_properties);
     planted
 }
 
