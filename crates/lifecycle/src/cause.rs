@@ -115,7 +115,7 @@ const fn sign(kind: Kind, classes: &'static [&'static str], words: &'static [&'s
 
 /// The signs; the first that any exception of a trace has decides. What is said for certain stands before what may be its
 /// effect: a lost `TaskManager` before the connections that broke with it, a failed checkpoint before what it failed of.
-const SIGNS: [Sign; 43] = [
+const SIGNS: [Sign; 44] = [
     sign(Kind::HeapMemory, &["OutOfMemoryError"], &["Java heap space", "GC overhead limit exceeded"]),
     sign(Kind::DirectMemory, &["OutOfMemoryError"], &["irect buffer memory"]),
     sign(Kind::Metaspace, &["OutOfMemoryError"], &["Metaspace"]),
@@ -140,10 +140,16 @@ const SIGNS: [Sign; 43] = [
     sign(Kind::Throttled, &[], &["Rate exceeded", "reduce your request rate"]),
     sign(Kind::MissingClass, &["NoClassDefFoundError", "ClassNotFoundException", "UnsupportedClassVersionError"], &[]),
     sign(Kind::MissingClass, &["NoSuchMethodError", "NoSuchFieldError", "AbstractMethodError"], &[]),
+    sign(Kind::MissingClass, &[], &["could not be loaded due to a linkage failure"]),
     sign(
         Kind::UnusableJar,
         &[],
-        &["Neither a 'Main-Class'", "Error while opening jar file", "zip END header not found"],
+        &[
+            "Neither a 'Main-Class'",
+            "was not found in the jar file",
+            "Error while opening jar file",
+            "zip END header not found",
+        ],
     ),
     sign(Kind::NoJob, &[], &["No jobs included in application"]),
     sign(Kind::NotSerializable, &["NotSerializableException"], &[]),

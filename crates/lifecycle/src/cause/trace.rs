@@ -32,6 +32,8 @@ const LIBRARIES: [&str; 14] = [
 const CAUSED_BY: &str = "Caused by: ";
 /// Stands for the message of an exception that has none.
 pub(super) const NO_MESSAGE: &str = "no message";
+/// Between what the service says and the trace that it cuts.
+const STACK_TRACE: &str = " StackTrace: ";
 /// Longest name of a class or a frame that is believed, in characters.
 const LONGEST_NAME: usize = 200;
 
@@ -68,8 +70,16 @@ impl Thrown<'_> {
 }
 
 impl<'a> Trace<'a> {
-    /// Reads a trace. Any text is one: of what is no trace, the first line is the exception.
+    /// Reads a trace. Any text is one: of what is no trace, the first line is the exception. Before the trace the service
+    /// puts its innermost cause, since it cuts what is long.
     pub fn read(text: &'a str) -> Self {
+        let Some((cause, trace)) = text.split_once(STACK_TRACE) else { return Self::read_plain(text) };
+        let mut read = Self::read_plain(trace);
+        read.thrown.push(Thrown::of(cause.lines().next().unwrap_or_default()));
+        read
+    }
+
+    fn read_plain(text: &'a str) -> Self {
         let mut lines = text.trim_start().lines();
         // The service joins some lines.
         let mut thrown: Vec<_> = lines.next().unwrap_or_default().split(CAUSED_BY).map(Thrown::of).collect();
@@ -181,6 +191,8 @@ mod tests {
             ("a.B: one\nCaused by: java.util.concurrent.ExecutionException: timed out", "a.B", "one"),
             ("java.util.concurrent.ExecutionException: all", "java.util.concurrent.ExecutionException", "all"),
             ("Internal server error. Caused by: c.D: inner", "c.D", "inner"),
+            ("c.D: inner. StackTrace: java.util.concurrent.CompletionException: a.B: outer\n\tat x.y", "c.D", "inner."),
+            ("c.D: inner StackTrace: ", "c.D", "inner"),
             ("", "", "no message"),
         ];
         for (stacktrace, class, message) in cases {

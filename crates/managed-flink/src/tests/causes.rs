@@ -106,3 +106,23 @@ fn every_recording_is_expected() {
         assert_eq!(names, expected, "{release}");
     }
 }
+
+#[test]
+fn what_the_service_puts_before_a_trace_is_the_cause() {
+    let outer = "java.util.concurrent.CompletionException: org.apache.flink.util.FlinkRuntimeException: Could not execute \
+                 application.\n\tat java.base/java.util.concurrent.CompletableFuture.encodeThrowable(Unknown Source)";
+    let invocation = "org.apache.flink.client.program.ProgramInvocationException: The program's entry point class";
+    let cases = [
+        (
+            format!("{invocation} 'com.example.Orders' could not be loaded due to a linkage failure."),
+            Kind::MissingClass,
+        ),
+        (format!("{invocation} 'com.example.Orders' was not found in the jar file."), Kind::UnusableJar),
+        ("com.example.NoSuchOrder: 12".to_owned(), Kind::OwnException),
+        ("java.lang.IllegalStateException: no price".to_owned(), Kind::Unknown),
+    ];
+    for (cause, kind) in cases {
+        let failure = Failure::read(&format!("{cause} StackTrace: {outer}"));
+        assert_eq!((failure.kind, failure.to_string()), (kind, cause));
+    }
+}
