@@ -8,6 +8,7 @@ use std::path::Path;
 
 use jsonschema::Validator;
 use lifecycle::cause::{Category, Kind, RootCause};
+use lifecycle::data::{DataReport, RestoredSnapshot};
 use lifecycle::deployment::Rung;
 use lifecycle::evidence::Failure;
 use lifecycle::policy::{OnFailure, OnStaleSnapshot, Policy};
@@ -394,6 +395,12 @@ fn every_member_of_a_report_is_described() {
     let trace = "java.lang.IllegalStateException: x\n\tat com.example.Orders.map(Orders.java:12)";
     let failure = Failure { task: Some("Source".to_owned()), at: Some(start), ..Failure::read(trace) };
     let (failure, restarts) = (Box::new(failure), Reason::Restarts { count: 3, tolerated: 2 });
+    let data = DataReport {
+        summary: "The job was started.".to_owned(),
+        snapshot: Some(RestoredSnapshot { name: "good".to_owned(), taken_at: Some(start) }),
+        replayed_seconds: Some(60),
+        down_seconds: Some(95),
+    };
     let report = Report {
         reason: Some("release 2.0.0".to_owned()),
         version_before: Some(2),
@@ -402,6 +409,7 @@ fn every_member_of_a_report_is_described() {
         taken: vec![Rung::Update],
         because: vec![Reason::PolicyHolds],
         failure: vec![Reason::NoJob],
+        data: Some(Box::new(data)),
         root_cause: RootCause::of(&[Reason::FirstFailure { failure }, restarts]).map(Box::new),
         next_step: Some("Look.".to_owned()),
         events: vec![lifecycle::deployment::Event { at: start, what: "something".to_owned() }],
@@ -411,8 +419,10 @@ fn every_member_of_a_report_is_described() {
     let report = json!(report);
     assert_eq!(mistakes_of(&validator(&closed(schema.clone())), &report), [""; 0]);
     // Only the state machine writes `told`, where it has to write the report.
-    let told = &schema["$defs"]["rootCause"]["properties"];
-    assert_eq!(told.as_object().unwrap().len(), report["rootCause"].as_object().unwrap().len());
+    for member in ["rootCause", "data"] {
+        let described = schema["$defs"][member]["properties"].as_object().unwrap();
+        assert_eq!(described.len(), report[member].as_object().unwrap().len(), "{member}");
+    }
     let described = schema["properties"].as_object().unwrap().keys().filter(|member| *member != "told");
     assert_eq!(described.collect::<BTreeSet<_>>(), report.as_object().unwrap().keys().collect());
     // Whether the execution succeeds follows from the outcome.

@@ -3,6 +3,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
+use crate::data::note_restore;
 use crate::deployment::{Baseline, Deployment, JobWatch, Next, Rung};
 use crate::evidence::{Application, Evidence, Observed, Snapshot};
 use crate::policy::OnFailure;
@@ -72,7 +73,12 @@ enum Decision {
 /// Decides, and writes the decision into the deployment.
 pub fn decide(deployment: &mut Deployment, evidence: &Evidence, now: Timestamp) {
     let decision = decision(deployment, evidence, now);
+    let is_taken = matches!(decision, Decision::Take(..) | Decision::Follow { .. });
     carry_over(deployment, decision, now);
+    if is_taken {
+        let snapshots = evidence.snapshots.as_ref().and_then(|snapshots| snapshots.as_ref().ok());
+        note_restore(deployment, snapshots.map_or(&[], Vec::as_slice), now);
+    }
 }
 
 fn decision(deployment: &mut Deployment, evidence: &Evidence, now: Timestamp) -> Decision {

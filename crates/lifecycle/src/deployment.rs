@@ -5,6 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::data::DataNotes;
 use crate::evidence::{Code, OperationSummary};
 use crate::policy::Policy;
 use crate::preflight::refuse;
@@ -324,6 +325,9 @@ pub struct Deployment {
     /// Version whose job this deployment has stopped gracefully, so that there is a snapshot of it; none where it has not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stopped_version: Option<u64>,
+    /// What is to be told of the state at the end.
+    #[serde(default, skip_serializing_if = "DataNotes::is_empty")]
+    pub data: DataNotes,
     /// The operation behind the rung; none until it has begun.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub began: Option<Began>,
@@ -395,6 +399,7 @@ impl Deployment {
             restore_from: None,
             newest_before: None,
             stopped_version: None,
+            data: DataNotes::default(),
             began: None,
             job: None,
             refused_times: 0,
@@ -496,6 +501,7 @@ impl Deployment {
         if self.rung == Rung::Stop && self.stop == Some(Stop::Graceful) {
             self.stopped_version = Some(self.version);
         }
+        self.data.began_at.get_or_insert(now);
         let wait = if operation_id.is_some() { self.first_wait_seconds() } else { 0 };
         self.has_begun(operation_id, now);
         self.go_on(Next::WaitForOperation, wait);

@@ -10,6 +10,7 @@
 
 pub mod cause;
 pub mod configuration;
+pub mod data;
 pub mod decision;
 pub mod deployment;
 pub mod evidence;

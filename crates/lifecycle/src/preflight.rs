@@ -8,6 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use crate::configuration::{is_in_effect, is_open_ended};
+use crate::data::note_restore;
 use crate::deployment::{Baseline, Deployment, Next, Rung};
 use crate::evidence::{Alarm, Application, Snapshot};
 use crate::policy::OnStaleSnapshot;
@@ -164,6 +165,7 @@ pub fn prepare(deployment: &mut Deployment, request: &Request, look: &PreflightL
         (false, true) => Rung::Update,
         (false, false) => Rung::Start,
     });
+    note_restore(deployment, &look.snapshots, now);
     deployment.go_on(if is_to_stop { Next::ForceStop } else { Next::Submit }, 0);
     Preflight::GoOn
 }

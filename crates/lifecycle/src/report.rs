@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::cause::RootCause;
+use crate::data::DataReport;
 use crate::deployment::{Deployment, Event, Rung, one_line};
 use crate::refusal::Refusal;
 use crate::verdict::{Reason, in_words};
@@ -81,6 +82,9 @@ pub struct Report {
     /// What failed first, what that means and what to do, where the change was found bad.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub root_cause: Option<Box<RootCause>>,
+    /// What has become of the state, where a job of the deployment's making runs at the end and was verified.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub data: Option<Box<DataReport>>,
     /// What is wrong with the request, if something is.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub refusals: Vec<Refusal>,
@@ -121,6 +125,7 @@ impl Report {
             because: Vec::new(),
             failure: Vec::new(),
             root_cause: None,
+            data: None,
             refusals,
             next_step: Some("Correct the request and send it again.".into()),
             started_at,
@@ -133,6 +138,7 @@ impl Report {
     pub fn of(deployment: &Deployment, outcome: Outcome, because: Vec<Reason>, now: Timestamp) -> Self {
         let version_before = deployment.baseline.as_ref().map(|baseline| baseline.version);
         let version_after = version_before.map(|_| deployment.version);
+        let is_verified = matches!(outcome, Outcome::Deployed | Outcome::RolledBack | Outcome::Restored);
         Self {
             outcome,
             success: outcome.is_success(),
@@ -148,6 +154,7 @@ impl Report {
             because,
             failure: deployment.failure.clone(),
             root_cause: RootCause::of(&deployment.failure).map(Box::new),
+            data: if is_verified { DataReport::of(deployment).map(Box::new) } else { None },
             refusals: Vec::new(),
             started_at: deployment.started_at,
             ended_at: now,

@@ -161,6 +161,7 @@ fn cut_short(deployment: &mut Deployment, now: Timestamp) -> Report {
 fn letter(report: &Report) -> String {
     let mut lines = vec![report.summary.clone()];
     lines.extend(report.root_cause.iter().flat_map(|cause| cause.lines()));
+    lines.extend(report.data.iter().map(|data| data.summary.clone()));
     lines.extend(report.next_step.clone().map(|next_step| format!("What to do: {next_step}")));
     lines.push(format!("Execution: {}", report.execution));
     lines.extend(report.reason.clone().map(|reason| format!("Asked for because: {reason}")));

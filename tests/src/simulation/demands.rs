@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use emulator::record::Event;
+use emulator::record::{Event, JobStarted};
 use emulator::simulated::{JobFault, RestartDelay};
 use emulator::sinks::Content;
 use emulator::{Effect, RecordEntry};
@@ -33,7 +33,7 @@ const RESTART_SECONDS: i64 = 60;
 /// What is demanded of an execution: what is lacking, in words.
 type Demand = fn(&One<'_>) -> Option<String>;
 
-const DEMANDS: [(&str, Demand); 16] = [
+const DEMANDS: [(&str, Demand); 17] = [
     ("a look before a stop or start", stops_or_starts_without_a_look),
     ("what is asked for is made", another_change),
     ("what is asked for is made", forced_instead_of_graceful),
@@ -46,6 +46,7 @@ const DEMANDS: [(&str, Demand); 16] = [
     ("what is told is true", tells_of_restarts_that_were_none),
     ("what is told is true", restored_without_putting_back),
     ("what is told is true", other_versions_than_there_were),
+    ("what is told is true", tells_of_another_snapshot),
     ("everybody is told", told_nobody),
     ("its turn comes", refused_for_nobodys_turn),
     ("its turn is asked for", acts_before_it_asks_again),
@@ -418,15 +419,46 @@ fn acts_before_it_asks_again(one: &One<'_>) -> Option<String> {
     (!asks(&first)).then(|| format!("{} after its redrive, without a look at whose turn it is", first.told()))
 }
 
-/// A start from a snapshot by name is from the newest of that version.
-fn restored_an_older_snapshot(one: &One<'_>) -> Option<String> {
-    let is_told_of_the_past = |part: &Part| match part {
+fn shows_old_snapshots(part: &Part) -> bool {
+    match part {
         Part::Fault(fault) => {
-            fault.operation == "ListApplicationSnapshots" && matches!(fault.effect, Effect::StaleRead(_))
+            matches!(&*fault.operation, "ListApplicationSnapshots" | "*")
+                && matches!(fault.effect, Effect::StaleRead(_))
         }
         _ => false,
+    }
+}
+
+/// The snapshot that a report names is the one that the job was started from, where no snapshot came or went between the
+/// look at them and the start.
+fn tells_of_another_snapshot(one: &One<'_>) -> Option<String> {
+    let told = &one.ended.report.as_ref()?.data.as_ref()?.snapshot.as_ref()?.name;
+    let trace = &one.ended.trace;
+    let mut started = one.all.record.iter().enumerate().filter_map(|(place, entry)| match &entry.event {
+        Event::JobStarted(job) if job.application == trace.application && entry.at <= trace.ended_at => {
+            Some((place, job))
+        }
+        _ => None,
+    });
+    let is_own = |job: &JobStarted| match &*job.cause {
+        "StartApplication" | "RollbackApplication" => job.principal.as_ref() == Some(&trace.principal),
+        cause => cause == "SystemRollbackApplication",
     };
-    if one.is_disturbed_by(is_told_of_the_past) {
+    let (place, job) = started.by_ref().filter(|(_, job)| is_own(job)).last()?;
+    // What the service begins by itself is looked into afterwards.
+    let lists = || one.done("ListApplicationSnapshots");
+    let listed = lists().take_while(|it| it.index < place).last().or_else(|| lists().next())?;
+    let ready = |place| one.all.ready_snapshots(&trace.application, place);
+    if one.is_disturbed_by(shows_old_snapshots) || ready(listed.index) != ready(place) {
+        return None;
+    }
+    let restored = job.restored_from.as_ref().map(|from| &*from.snapshot);
+    (restored != Some(told)).then(|| format!("the job was started from {restored:?}, and {told} is told"))
+}
+
+/// A start from a snapshot by name is from the newest of that version.
+fn restored_an_older_snapshot(one: &One<'_>) -> Option<String> {
+    if one.is_disturbed_by(shows_old_snapshots) {
         return None;
     }
     let start = one.done("StartApplication").find(|it| snapshot_of(it).is_some())?;

@@ -639,7 +639,7 @@ fn only_what_the_decision_needs_is_read() {
     let baking = || healthy(&json!({}), 0, 60);
     let mut finished = baking();
     finished.job.as_mut().unwrap().is_finished = true;
-    let table = [
+    let table = vec![
         (Some(Judgement::Healthy), baking(), (true, false)),
         (Some(Judgement::Failing), baking(), (false, true)),
         (Some(Judgement::Inconclusive), baking(), (false, false)),

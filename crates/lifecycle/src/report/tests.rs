@@ -26,7 +26,7 @@ fn summaries_say_what_came_of_it() {
     stopped.take(Rung::Stop);
     let done = Reason::OperationSuccessful { operation: "StopApplication".into(), application: "READY".into() };
     let quiet = || Reason::QuietFor { seconds: 300, of: 300 };
-    let table = [
+    let table = vec![
         (
             stopped,
             Outcome::Deployed,
