@@ -82,12 +82,18 @@ pub fn report(report: &Report, effort: &Effort) -> Vec<Line> {
     if !report.summary.contains(&because.join("; ")) {
         fact("verified", &because);
     }
+    if let Some(cause) = &report.root_cause {
+        let frame = cause.own_frame.iter().map(|frame| format!("at {frame}"));
+        let told = [format!("{}: {}", cause.category, cause.meaning)];
+        fact("cause", &told.into_iter().chain(frame).chain([cause.advice.clone()]).collect::<Vec<_>>());
+    }
     if let (Some(before), Some(after)) = (report.version_before, report.version_after) {
         fact("version", &[format!("{before} → {after}")]);
     }
     if let Some(RestoredFrom { snapshot, version, .. }) = &effort.restored_from {
         fact("state", &[format!("from snapshot {snapshot}, taken of version {version}")]);
     }
+    fact("data", &report.data.iter().map(|data| data.summary.clone()).collect::<Vec<_>>());
     fact("records", &effort.records.iter().cloned().collect::<Vec<_>>());
     let lasted = Duration::try_from(report.ended_at.duration_since(report.started_at)).unwrap_or_default();
     fact("took", &[words::length(lasted)]);

@@ -87,11 +87,10 @@ impl RootCause {
 
     /// In lines for people.
     pub fn lines(&self) -> Vec<String> {
-        let mut thrown = Vec::new();
-        thrown.extend(self.exception.clone());
-        thrown.extend(self.message.clone());
+        let thrown: Vec<_> = self.exception.iter().chain(&self.message).cloned().collect();
+        let task = self.task.as_ref().map(|task| format!(" (in {task})")).unwrap_or_default();
         let mut lines = vec![format!("Cause ({}): {}", self.category, self.meaning)];
-        lines.extend((!thrown.is_empty()).then(|| format!("  {}", thrown.join(": "))));
+        lines.extend((!thrown.is_empty()).then(|| format!("  {}{task}", thrown.join(": "))));
         lines.extend(self.own_frame.as_ref().map(|frame| format!("  at {frame}")));
         let since = self.first_at.map(|at| format!("first at {at}"));
         let often = self.restarts.map(|restarts| format!("{restarts} restarts since the change"));
@@ -183,6 +182,7 @@ mod tests {
             "java.lang.IllegalStateException: no price\n\tat com.example.Orders.map(Orders.java:12)\n\tat org.apache.flink.A.b(A.java:1)",
         );
         failure.at = Some("2026-11-20T08:00:00Z".parse().unwrap());
+        failure.task = Some("Enrich (1/2)".into());
         let told =
             cause(&[Reason::Restarts { count: 3, tolerated: 2 }, Reason::FirstFailure { failure: Box::new(failure) }])
                 .lines();
@@ -190,7 +190,7 @@ mod tests {
             told,
             [
                 "Cause (code): The job's own code threw it.",
-                "  java.lang.IllegalStateException: no price",
+                "  java.lang.IllegalStateException: no price (in Enrich (1/2))",
                 "  at com.example.Orders.map(Orders.java:12)",
                 "  first at 2026-11-20T08:00:00Z, 3 restarts since the change",
                 "  Look at the frame: correct the code, or what it was given to read.",

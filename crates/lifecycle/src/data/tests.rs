@@ -91,6 +91,13 @@ fn a_start_takes_the_newest_snapshot_or_the_one_that_is_named_or_none() {
 }
 
 #[test]
+fn notes_take_no_room_until_there_are_some() {
+    let written = |deployment: &Deployment| serde_json::to_value(deployment).unwrap();
+    assert_eq!(written(&due(&json!({}), "RUNNING")).get("data"), None);
+    assert!(written(&updating(&json!({}), "RUNNING"))["data"]["beganAt"].is_string());
+}
+
+#[test]
 fn what_restores_nothing_changes_no_note() {
     for rung in [Rung::Stop, Rung::Update, Rung::ForceStop, Rung::PutBack] {
         let mut deployment = climbed(&json!({}), &[Rung::RollBack]);
