@@ -693,8 +693,11 @@ fn lack_of_evidence(case: &Case<'_>, outcome: Outcome) -> Option<String> {
     let Some(change) = case.last_change().or(adopted.map(|act| act.index)) else {
         return (!is_only_to_stop(case)).then(|| "nothing was done".to_owned());
     };
-    // A Lambda that was given up may look on when the execution is over.
-    let in_time = |look: &Placed<'_>| look.index > change && look.at <= case.execution.ended_at;
+    // A Lambda that was given up may look on when the execution is over, or has ended and is not redriven yet.
+    let is_running = |at| {
+        at <= case.execution.ended_at && case.execution.pause.is_none_or(|(end, redrive)| at <= end || redrive <= at)
+    };
+    let in_time = |look: &Placed<'_>| look.index > change && is_running(look.at);
     let Some(look) = case.looks().filter(in_time).last() else {
         return Some("the application was not looked at after the last act".to_owned());
     };
@@ -702,9 +705,11 @@ fn lack_of_evidence(case: &Case<'_>, outcome: Outcome) -> Option<String> {
     if look.version() != fence {
         return Some(format!("the last look showed version {:?}, not its own {fence:?}", look.version()));
     }
+    if is_to_stand_still(case, outcome) && look.finds_it_stopped() {
+        return None;
+    }
     if is_to_stand_still(case, outcome) && !was_started_by_another(case, change, &look) {
-        let stands = look.finds_it_stopped();
-        return (!stands).then(|| format!("the application was to stand still, and is {:?}", look.status()));
+        return Some(format!("the application was to stand still, and is {:?}", look.status()));
     }
     let since = case.jobs.iter().filter(|job| job.index > change && Some(job.started.version) == fence);
     let jobs: Vec<_> = since.collect();

@@ -927,6 +927,28 @@ fn rule_4_what_was_to_stand_still_may_be_started_by_another() {
     };
     assert_eq!(caught(deployed_stopped(), started_by(OPERATOR)), BTreeSet::new());
     assert!(caught(deployed_stopped(), started_by("deploy")).contains(&4));
+    let started_in_vain = |story: &mut Story| {
+        started_by(OPERATOR)(story);
+        story.end_job("failed");
+        story.status("READY");
+        story.look("deploy");
+    };
+    assert_eq!(caught(deployed_stopped(), started_in_vain), BTreeSet::new());
+}
+
+#[test]
+fn rule_4_what_a_late_lambda_sees_before_the_redrive_is_no_look() {
+    let looked_late = |is_paused: bool| {
+        move |story: &mut Story| {
+            let ended_at = story.record.last().unwrap().at;
+            story.update(OPERATOR, "newer code", "auto-2");
+            story.look("deploy");
+            let redriven_at = story.record.last().unwrap().at + SignedDuration::from_secs(1);
+            story.execution().pause = is_paused.then_some((ended_at, redriven_at));
+        }
+    };
+    assert_eq!(caught(deployed(), looked_late(true)), BTreeSet::new());
+    assert_eq!(caught(deployed(), looked_late(false)), only(4));
 }
 
 #[test]
