@@ -4,9 +4,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::deployment::{Deployment, Rung};
-use crate::evidence::Snapshot;
+use crate::evidence::{Snapshot, newest_ready};
 use crate::request::RestoreType;
-use crate::status::SnapshotStatus;
 use crate::watch::seconds_between;
 
 /// What is noted on the way, to be told at the end.
@@ -44,15 +43,13 @@ impl DataNotes {
 
 /// Notes what a rung that was just taken restores, by the snapshots that are known.
 pub fn note_restore(deployment: &mut Deployment, snapshots: &[Snapshot], now: Timestamp) {
-    let ready = || snapshots.iter().filter(|snapshot| snapshot.status == SnapshotStatus::Ready);
-    let newest = || ready().max_by_key(|snapshot| snapshot.created_at);
-    let baseline = deployment.baseline.as_ref().map(|baseline| baseline.version);
-    let of_baseline = || ready().filter(|snapshot| Some(snapshot.version) == baseline);
+    let newest = || newest_ready(snapshots, None);
+    let of_baseline = || newest_ready(snapshots, Some(deployment.baseline.as_ref()?.version));
     let named = |name: &str| {
-        let taken_at = ready().find(|snapshot| snapshot.name == name).and_then(|snapshot| snapshot.created_at);
+        let taken_at = snapshots.iter().find(|it| it.name == name).and_then(|it| it.created_at);
         RestoredSnapshot { name: name.to_owned(), taken_at }
     };
-    let of = |snapshot: &Snapshot| RestoredSnapshot { name: snapshot.name.clone(), taken_at: snapshot.created_at };
+    let of = |it: &Snapshot| RestoredSnapshot { name: it.name.clone(), taken_at: it.created_at };
     let restore = &deployment.restore;
     let snapshot = match (deployment.rung, restore.restore_type) {
         (Rung::Stop | Rung::Update | Rung::ForceStop | Rung::PutBack, _) => return,
@@ -60,9 +57,7 @@ pub fn note_restore(deployment: &mut Deployment, snapshots: &[Snapshot], now: Ti
         (Rung::Start, RestoreType::Custom) => restore.snapshot.as_deref().map(named),
         (Rung::Start, RestoreType::Latest) => newest().map(of),
         // By the service's own rollback, the newest of the version that it goes back to.
-        (Rung::SystemRollback | Rung::RollBack, _) => {
-            of_baseline().max_by_key(|snapshot| snapshot.created_at).or_else(newest).map(of)
-        }
+        (Rung::SystemRollback | Rung::RollBack, _) => of_baseline().or_else(newest).map(of),
         (Rung::StartBack, _) => deployment.restore_from.as_deref().map(named),
     };
     deployment.data.restarted_at = Some(now);

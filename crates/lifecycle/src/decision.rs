@@ -5,11 +5,11 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::data::note_restore;
 use crate::deployment::{Baseline, Deployment, JobWatch, Next, Rung};
-use crate::evidence::{Application, Evidence, Observed, Snapshot};
+use crate::evidence::{Application, Evidence, Observed, Snapshot, newest_ready};
 use crate::policy::OnFailure;
 use crate::report::{Outcome, Report};
 use crate::request::RestoreType;
-use crate::status::{ApplicationStatus, SnapshotStatus};
+use crate::status::ApplicationStatus;
 use crate::verdict::{Judgement, Reason, Verdict, in_words};
 use crate::watch::seconds_between;
 
@@ -205,10 +205,10 @@ fn accept_job(
 ) -> Decision {
     let policy = deployment.policy.clone();
     let is_fresh = job.healthy_at.is_some_and(|healthy_at| seconds_between(healthy_at, now) <= FRESH_SECONDS);
-    if deployment.has_done_nothing() && !job.is_finished && !is_fresh {
-        return Decision::Look(reasons);
-    }
     if deployment.has_done_nothing() {
+        if !job.is_finished && !is_fresh {
+            return Decision::Look(reasons);
+        }
         let because = [vec![Reason::AlreadyInEffect { version: deployment.version }], reasons].concat();
         return Decision::Finish(Outcome::NoChange, because);
     }
@@ -302,15 +302,14 @@ fn accept_stopped(
         match evidence.snapshots.as_ref() {
             Some(Err(unreadable)) => return Decision::HoldHere(vec![unreadable.clone().into()]),
             None => return Decision::HoldHere(vec![not_read("the snapshots")]),
-            Some(Ok(snapshots)) if !snapshots.iter().any(|it| it.status == SnapshotStatus::Ready) => {
+            Some(Ok(snapshots)) if newest_ready(snapshots, None).is_none() => {
                 // A person has stopped it by force before our stop, or has deleted the snapshots since they were seen.
                 let because = [vec![Reason::NoSnapshot { version: deployment.version }], reasons].concat();
                 return Decision::Finish(Outcome::NeedsAttention, because);
             }
             Some(Ok(snapshots)) => {
-                let is_of = |version, it: &Snapshot| it.status == SnapshotStatus::Ready && it.version == version;
-                let own = deployment.stopped_version;
-                if let Some(version) = own.filter(|version| !snapshots.iter().any(|it| is_of(*version, it))) {
+                let is_missing = |version: &u64| newest_ready(snapshots, Some(*version)).is_none();
+                if let Some(version) = deployment.stopped_version.filter(is_missing) {
                     // The one that the stop has taken is not shown yet, or was deleted: the latest is of a job before.
                     return Decision::HoldHere(vec![Reason::NoSnapshot { version }]);
                 }
@@ -378,11 +377,7 @@ fn state_to_restore(deployment: &Deployment, snapshots: Option<&Observed<Vec<Sna
         Some(Err(unreadable)) => return Err(unreadable.clone().into()),
         None => return Err(not_read("the snapshots")),
     };
-    let version = deployment.baseline.as_ref().map(|baseline| baseline.version);
-    let newest = snapshots
-        .iter()
-        .filter(|snapshot| snapshot.status == SnapshotStatus::Ready && Some(snapshot.version) == version)
-        .max_by_key(|snapshot| snapshot.created_at);
+    let newest = deployment.baseline.as_ref().and_then(|baseline| newest_ready(snapshots, Some(baseline.version)));
     Ok(match newest {
         Some(snapshot) => State::Snapshot(snapshot.name.clone()),
         None if deployment.restore.restore_type == RestoreType::Skip => State::NotWanted,
@@ -394,10 +389,8 @@ fn state_to_restore(deployment: &Deployment, snapshots: Option<&Observed<Vec<Sna
 /// The service says of a rollback that it takes the last successful snapshot.
 fn would_restore_what_was_bad(deployment: &Deployment, snapshots: &[Snapshot]) -> bool {
     let Some(baseline) = &deployment.baseline else { return false };
-    let ready = || snapshots.iter().filter(|snapshot| snapshot.status == SnapshotStatus::Ready);
-    let newest = ready().max_by_key(|snapshot| snapshot.created_at);
-    newest.is_some_and(|newest| newest.version > baseline.version)
-        && ready().all(|snapshot| snapshot.version != baseline.version)
+    newest_ready(snapshots, None).is_some_and(|newest| newest.version > baseline.version)
+        && newest_ready(snapshots, Some(baseline.version)).is_none()
 }
 
 /// What a rung that has been verified comes to.

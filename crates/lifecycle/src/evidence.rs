@@ -142,6 +142,14 @@ pub struct Snapshot {
     pub key: Option<String>,
 }
 
+/// The newest of these snapshots that is READY, of this version of the application or of any.
+pub fn newest_ready(snapshots: &[Snapshot], version: Option<u64>) -> Option<&Snapshot> {
+    snapshots
+        .iter()
+        .filter(|it| it.status == SnapshotStatus::Ready && version.is_none_or(|version| it.version == version))
+        .max_by_key(|snapshot| snapshot.created_at)
+}
+
 /// How many tasks of a job are in which state, over all vertices.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]

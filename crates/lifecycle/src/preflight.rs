@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::configuration::{is_in_effect, is_open_ended};
 use crate::data::note_restore;
 use crate::deployment::{Baseline, Deployment, Next, Rung};
-use crate::evidence::{Alarm, Application, Snapshot};
+use crate::evidence::{Alarm, Application, Snapshot, newest_ready};
 use crate::policy::OnStaleSnapshot;
 use crate::refusal::Refusal;
 use crate::report::{Outcome, Report};
@@ -59,13 +59,13 @@ pub enum Preflight {
 pub fn starts_from_newest(request: &Request, application: &Application, snapshots: &[Snapshot]) -> bool {
     request.restore.restore_type == RestoreType::Latest
         && starts_from_a_snapshot(request, application)
-        && newest_ready(snapshots).is_some()
+        && newest_ready(snapshots, None).is_some()
 }
 
 /// The versions that tell what the jobs since the newest snapshot began with: from its own to the one before that at hand. Of
 /// very many, the latest.
 pub fn versions_since_snapshot(application: &Application, snapshots: &[Snapshot]) -> Range<u64> {
-    let first = newest_ready(snapshots).map_or(application.version, |newest| newest.version);
+    let first = newest_ready(snapshots, None).map_or(application.version, |newest| newest.version);
     first.max(application.version.saturating_sub(MOST_VERSIONS))..application.version
 }
 
@@ -118,7 +118,7 @@ pub fn prepare(deployment: &mut Deployment, request: &Request, look: &PreflightL
         status: application.status.clone(),
         runtime: application.runtime.clone(),
         code: application.code.clone(),
-        snapshot: newest_ready(&look.snapshots).map(|snapshot| snapshot.name.clone()),
+        snapshot: newest_ready(&look.snapshots, None).map(|snapshot| snapshot.name.clone()),
         raised_alarms: look.alarms.iter().filter(|alarm| alarm.is_raised).map(|alarm| alarm.name.clone()).collect(),
     });
     let is_running = application.status == ApplicationStatus::Running;
@@ -266,13 +266,6 @@ pub fn pre_deploy_snapshot_name(execution: &str) -> String {
     format!("pre-deploy-{name}")
 }
 
-fn newest_ready(snapshots: &[Snapshot]) -> Option<&Snapshot> {
-    snapshots
-        .iter()
-        .filter(|snapshot| snapshot.status == SnapshotStatus::Ready)
-        .max_by_key(|snapshot| snapshot.created_at)
-}
-
 fn refusals(request: &Request, application: &Application, look: &PreflightLook) -> Vec<Refusal> {
     let name = &request.application;
     let is_running = application.status == ApplicationStatus::Running;
@@ -356,7 +349,8 @@ fn restore_refusal(request: &Request, application: &Application, look: &Prefligh
                 "say SKIP_RESTORE_FROM_SNAPSHOT to begin without state; the same update can enable snapshots for the next",
             ))
         }
-        RestoreType::Latest if starts_from_a_snapshot(request, application) => match newest_ready(&look.snapshots) {
+        RestoreType::Latest if starts_from_a_snapshot(request, application) => match newest_ready(&look.snapshots, None)
+        {
             None => Some(Refusal::new(
                 "restore.type",
                 format!("{name} has no READY snapshot to start from"),
@@ -463,7 +457,7 @@ fn stale_snapshot(
     if !application.snapshots_enabled {
         return Some(format!("{name} has snapshots disabled: a forced stop would lose its state"));
     }
-    let Some(snapshot) = newest_ready(&look.snapshots) else {
+    let Some(snapshot) = newest_ready(&look.snapshots, None) else {
         return Some(format!("{name} has no READY snapshot: a forced stop would lose its state"));
     };
     let age = snapshot.created_at.map(|created_at| seconds_between(created_at, now))?;
