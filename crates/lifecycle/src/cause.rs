@@ -117,7 +117,7 @@ const fn sign(kind: Kind, classes: &'static [&'static str], words: &'static [&'s
 /// effect: a lost `TaskManager` before the connections that broke with it, a failed checkpoint before what it failed of.
 const SIGNS: [Sign; 44] = [
     sign(Kind::HeapMemory, &["OutOfMemoryError"], &["Java heap space", "GC overhead limit exceeded"]),
-    sign(Kind::DirectMemory, &["OutOfMemoryError"], &["irect buffer memory"]),
+    sign(Kind::DirectMemory, &["OutOfMemoryError"], &["Direct buffer memory", "direct buffer memory"]),
     sign(Kind::Metaspace, &["OutOfMemoryError"], &["Metaspace"]),
     sign(Kind::OutOfMemory, &["OutOfMemoryError"], &[]),
     sign(Kind::Disk, &[], &["No space left on device"]),

@@ -187,11 +187,11 @@ impl<'a> Dashboard<'a> {
                 return None;
             }
         };
+        let failure = Failure::read(&told.stacktrace);
         match self.managed.fresh_redactor(self.application, None).await {
             Ok(redactor) => {
                 // Cleared before it is cut: half a secret is not recognised.
                 let clear = |text: &str| shortened(&redactor.strike_out(&self.tokens.strike_out(text)));
-                let failure = Failure::read(&told.stacktrace);
                 Some(Failure {
                     exception: clear(&failure.exception),
                     message: clear(&failure.message),
@@ -205,15 +205,8 @@ impl<'a> Dashboard<'a> {
                 tracing::warn!(application = self.application, error = %error, "a failure's text is withheld");
                 // The name of a class says much and gives nothing away, as does the kind.
                 let exception = if is_class(&told.exception) { told.exception } else { UNNAMED.to_owned() };
-                let kind = Failure::read(&told.stacktrace).kind;
-                Some(Failure {
-                    exception,
-                    message: WITHHELD.to_owned(),
-                    task: None,
-                    kind,
-                    own_frame: None,
-                    at: told.at,
-                })
+                let message = WITHHELD.to_owned();
+                Some(Failure { exception, message, task: None, own_frame: None, at: told.at, ..failure })
             }
         }
     }

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::trace::NO_MESSAGE;
-use super::{Category, Kind};
+use super::{Category, Kind, is_class};
 use crate::evidence::Failure;
 use crate::verdict::Reason;
 
@@ -43,13 +43,15 @@ pub struct RootCause {
 impl RootCause {
     /// The cause behind these reasons; none where there are none.
     pub fn of(failure: &[Reason]) -> Option<Self> {
-        let mut cause =
-            match failure.iter().find_map(told_by_flink).or_else(|| failure.iter().find_map(told_by_service)) {
-                Some(failure) => Self::of_failure(&failure),
-                None => Self::of_kind(failure.iter().find_map(kind_of).unwrap_or_default()),
-            };
-        cause.restarts = failure.iter().find_map(restarts_in);
-        (!failure.is_empty()).then_some(cause)
+        if failure.is_empty() {
+            return None;
+        }
+        let told = failure.iter().find_map(told_by_flink).or_else(|| failure.iter().find_map(told_by_service));
+        let cause = match told {
+            Some(failure) => Self::of_failure(failure),
+            None => Self::of_kind(failure.iter().find_map(kind_of).unwrap_or_default()),
+        };
+        Some(Self { restarts: failure.iter().find_map(restarts_in), ..cause })
     }
 
     fn of_kind(kind: Kind) -> Self {
@@ -67,22 +69,15 @@ impl RootCause {
         }
     }
 
-    fn of_failure(failure: &Failure) -> Self {
-        let exception = super::is_class(&failure.exception).then(|| failure.exception.clone());
+    fn of_failure(failure: Failure) -> Self {
+        let Failure { exception, message, task, kind, own_frame, at } = failure;
         // What is no exception is told as it is.
-        let message = match &*failure.message {
-            message if exception.is_some() => message.to_owned(),
-            NO_MESSAGE => failure.exception.clone(),
-            message => format!("{}: {message}", failure.exception),
+        let (exception, message) = match &*message {
+            _ if is_class(&exception) => (Some(exception), message),
+            NO_MESSAGE => (None, exception),
+            message => (None, format!("{exception}: {message}")),
         };
-        Self {
-            exception,
-            message: Some(message),
-            task: failure.task.clone(),
-            own_frame: failure.own_frame.clone(),
-            first_at: failure.at,
-            ..Self::of_kind(failure.kind)
-        }
+        Self { exception, message: Some(message), task, own_frame, first_at: at, ..Self::of_kind(kind) }
     }
 
     /// In lines for people.

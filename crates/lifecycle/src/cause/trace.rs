@@ -108,8 +108,7 @@ impl<'a> Trace<'a> {
 
     /// Where the job's own code is in it, as `com.example.Orders.map(Orders.java:12)`: nearest to the innermost cause.
     pub fn own_frame(&self) -> Option<&'a str> {
-        let frames = self.thrown.iter().rev().flat_map(|thrown| thrown.frames.iter().copied());
-        frames.into_iter().find(|frame| is_own(frame))
+        self.causes().flat_map(|thrown| thrown.frames.iter().copied()).find(|frame| is_own(frame))
     }
 
     /// All that was thrown, the innermost first.
