@@ -70,12 +70,13 @@ impl Thrown<'_> {
 }
 
 impl<'a> Trace<'a> {
-    /// Reads a trace. Any text is one: of what is no trace, the first line is the exception. Before the trace the service
-    /// puts its innermost cause, since it cuts what is long.
+    /// Reads a trace. Any text is one: of what is no trace, the first line is the exception. On that line the service puts
+    /// the innermost cause before the trace, since it cuts what is long.
     pub fn read(text: &'a str) -> Self {
-        let Some((cause, trace)) = text.split_once(STACK_TRACE) else { return Self::read_plain(text) };
+        let parts = text.split_once(STACK_TRACE).filter(|(cause, _)| !cause.trim_start().contains('\n'));
+        let Some((cause, trace)) = parts else { return Self::read_plain(text) };
         let mut read = Self::read_plain(trace);
-        read.thrown.push(Thrown::of(cause.lines().next().unwrap_or_default()));
+        read.thrown.push(Thrown::of(cause));
         read
     }
 
@@ -192,6 +193,7 @@ mod tests {
             ("Internal server error. Caused by: c.D: inner", "c.D", "inner"),
             ("c.D: inner. StackTrace: java.util.concurrent.CompletionException: a.B: outer\n\tat x.y", "c.D", "inner."),
             ("c.D: inner StackTrace: ", "c.D", "inner"),
+            ("a.B: outer\nCaused by: c.D: no StackTrace: here\nCaused by: e.F: inner", "e.F", "inner"),
             ("", "", "no message"),
         ];
         for (stacktrace, class, message) in cases {
