@@ -5,7 +5,8 @@
 
 Compiles the job (a javac from 17 on), runs it on each Flink that `cargo xtask e2e --flink` has put under target/tools, and
 writes recordings/RELEASE/NAME.json: the answer to `/jobs/:id/exceptions`, or, where the job was refused, the one to
-`/jars/:id/run`. The recordings are committed; `tests/causes.rs` of the crate managed-flink holds what has to be made of each.
+`/jars/:id/run`. The recordings are committed; `crates/managed-flink/src/tests/causes.rs` holds what has to be
+made of each.
 """
 
 import argparse
@@ -117,11 +118,8 @@ class Cluster:
         head = (f'--{boundary}\r\nContent-Disposition: form-data; name="jarfile"; filename="orders.jar"\r\n'
                 "Content-Type: application/java-archive\r\n\r\n")
         body = head.encode() + jar + f"\r\n--{boundary}--\r\n".encode()
-        headers = {"Content-Type": f"multipart/form-data; boundary={boundary}"}
-        status, answer = self.http("/jars/upload", body, headers)
-        while status == 503:  # A cluster that has just come up elects its leader still.
-            time.sleep(0.2)
-            status, answer = self.http("/jars/upload", body, headers)
+        self.until("/overview", lambda _: True)  # A cluster that has just come up elects its leader still.
+        status, answer = self.http("/jars/upload", body, {"Content-Type": f"multipart/form-data; boundary={boundary}"})
         assert status == 200, answer
         return answer["filename"].rsplit("/", 1)[1]
 
