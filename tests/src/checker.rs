@@ -27,8 +27,9 @@
 //!    act the execution looked at the application and was shown its own version; there Flink's `/jobs/overview` was
 //!    answered for the job that runs that version, and restarts were readable (Flink's metrics or `CloudWatch`); that
 //!    job was alive at the last look, or ended as FINISHED. Where the application stood still before and was not to
-//!    be started, it must stand still, unless somebody else has started it since. Another's update counts as its own where it sent the same call. *Unseen:* what
-//!    the answers said: the record tells that Flink answered, not that its tasks ran.
+//!    be started, it must stand still, unless somebody else has started it since. Another's update counts as its own
+//!    where it sent the same call. *Unseen:* what the answers said: the record tells that Flink answered, not that its
+//!    tasks ran.
 //! 5. **Run configuration.** Every update and start that was sent, done or not, states how state is restored and
 //!    whether state may be dropped.
 //! 6. **The end.** An execution that was not aborted succeeds as Deployed, `NoChange` or Superseded, or fails as
@@ -705,11 +706,13 @@ fn lack_of_evidence(case: &Case<'_>, outcome: Outcome) -> Option<String> {
     if look.version() != fence {
         return Some(format!("the last look showed version {:?}, not its own {fence:?}", look.version()));
     }
-    if is_to_stand_still(case, outcome) && look.finds_it_stopped() {
-        return None;
-    }
-    if is_to_stand_still(case, outcome) && !was_started_by_another(case, change, &look) {
-        return Some(format!("the application was to stand still, and is {:?}", look.status()));
+    if is_to_stand_still(case, outcome) {
+        if look.finds_it_stopped() {
+            return None;
+        }
+        if !was_started_by_another(case, change, &look) {
+            return Some(format!("the application was to stand still, and is {:?}", look.status()));
+        }
     }
     let since = case.jobs.iter().filter(|job| job.index > change && Some(job.started.version) == fence);
     let jobs: Vec<_> = since.collect();
@@ -757,8 +760,8 @@ fn is_to_stand_still(case: &Case<'_>, outcome: Outcome) -> bool {
 
 /// Whether somebody else has started the application between the execution's last change and this look.
 fn was_started_by_another(case: &Case<'_>, change: usize, look: &Placed<'_>) -> bool {
-    let others = case.history.acts_on(&case.execution.application).filter(|act| !act.is_by(&case.execution.principal));
-    others.into_iter().any(|act| act.is(START) && (change..look.index).contains(&act.index))
+    let mut starts = case.history.acts_on(&case.execution.application).filter(|act| act.is(START));
+    starts.any(|act| !act.is_by(&case.execution.principal) && (change..look.index).contains(&act.index))
 }
 
 fn shows_the_job(it: &Placed<'_>) -> bool {

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use emulator::record::{Event, JobStarted};
+use emulator::record::Event;
 use emulator::simulated::{JobFault, RestartDelay};
 use emulator::sinks::Content;
 use emulator::{Effect, RecordEntry};
@@ -13,7 +13,7 @@ use lifecycle::report::Outcome;
 use lifecycle::verdict::Reason;
 use serde_json::Value;
 
-use crate::checker::history::Placed;
+use crate::checker::history::{Job, Placed};
 use crate::scenario::CrashKind;
 use crate::simulation::judge::Mistake;
 use crate::simulation::plan::{Around, Asked, Disturbance, Kind, Part, Quirk};
@@ -422,8 +422,7 @@ fn acts_before_it_asks_again(one: &One<'_>) -> Option<String> {
 fn shows_old_snapshots(part: &Part) -> bool {
     match part {
         Part::Fault(fault) => {
-            matches!(&*fault.operation, "ListApplicationSnapshots" | "*")
-                && matches!(fault.effect, Effect::StaleRead(_))
+            fault.operation == "ListApplicationSnapshots" && matches!(fault.effect, Effect::StaleRead(_))
         }
         _ => false,
     }
@@ -434,25 +433,21 @@ fn shows_old_snapshots(part: &Part) -> bool {
 fn tells_of_another_snapshot(one: &One<'_>) -> Option<String> {
     let told = &one.ended.report.as_ref()?.data.as_ref()?.snapshot.as_ref()?.name;
     let trace = &one.ended.trace;
-    let mut started = one.all.record.iter().enumerate().filter_map(|(place, entry)| match &entry.event {
-        Event::JobStarted(job) if job.application == trace.application && entry.at <= trace.ended_at => {
-            Some((place, job))
-        }
-        _ => None,
-    });
-    let is_own = |job: &JobStarted| match &*job.cause {
-        "StartApplication" | "RollbackApplication" => job.principal.as_ref() == Some(&trace.principal),
+    let is_own = |job: &Job<'_>| match &*job.started.cause {
+        "StartApplication" | "RollbackApplication" => job.started.principal.as_ref() == Some(&trace.principal),
         cause => cause == "SystemRollbackApplication",
     };
-    let (place, job) = started.by_ref().filter(|(_, job)| is_own(job)).last()?;
+    let is_in_time = |job: &Job<'_>| one.all.record.get(job.index).is_some_and(|entry| entry.at <= trace.ended_at);
+    let jobs = one.all.history().jobs(&trace.application);
+    let job = jobs.iter().rfind(|job| is_own(job) && is_in_time(job))?;
     // What the service begins by itself is looked into afterwards.
     let lists = || one.done("ListApplicationSnapshots");
-    let listed = lists().take_while(|it| it.index < place).last().or_else(|| lists().next())?;
+    let listed = lists().take_while(|it| it.index < job.index).last().or_else(|| lists().next())?;
     let ready = |place| one.all.ready_snapshots(&trace.application, place);
-    if one.is_disturbed_by(shows_old_snapshots) || ready(listed.index) != ready(place) {
+    if one.is_disturbed_by(shows_old_snapshots) || ready(listed.index) != ready(job.index) {
         return None;
     }
-    let restored = job.restored_from.as_ref().map(|from| &*from.snapshot);
+    let restored = job.started.restored_from.as_ref().map(|from| &*from.snapshot);
     (restored != Some(told)).then(|| format!("the job was started from {restored:?}, and {told} is told"))
 }
 

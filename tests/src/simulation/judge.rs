@@ -213,7 +213,7 @@ impl Aftermath {
 
     /// Whether the execution has begun with an application at work, or has started it.
     fn found_it_running(&self, ended: &Ended) -> bool {
-        let is_at_work = |act: Placed<'_>| act.call.operation == "StartApplication" || !act.finds_it_stopped();
+        let is_at_work = |act: Placed<'_>| act.is("StartApplication") || !act.finds_it_stopped();
         self.acts_of(ended).any(is_at_work)
     }
 
@@ -339,8 +339,7 @@ impl Left<'_> {
             (actor.is_to_stand_still || left.contains(&actor.ended.outcome()))
                 && all_acts().any(|act| act.is_by(&actor.ended.trace.principal))
         };
-        let was_stopped_by_a_person =
-            all_acts().any(|act| act.call.operation == "StopApplication" && act.is_by(OPERATOR));
+        let was_stopped_by_a_person = all_acts().any(|act| act.is("StopApplication") && act.is_by(OPERATOR));
         let has_finished = self.record.iter().any(|entry| {
             matches!(&entry.event, Event::JobEnded { application, how, .. } if application == self.rest.application && how == "finished")
         });

@@ -205,6 +205,7 @@ fn refusal(spec: &JobSpec, behaviour: &Behaviour, restored: Option<&Snapshot>) -
          Caused by: org.apache.flink.client.program.ProgramInvocationException: The main method caused an error: ";
     const BAD_PROGRAM: &str = "Internal server error. Caused by: \
          org.apache.flink.client.program.ProgramInvocationException: ";
+    let holds_more = restored.is_some_and(|snapshot| snapshot.is_from_before(JobFault::RemovedUid));
     for fault in &behaviour.faults {
         let text = match *fault {
             JobFault::MainThrows => {
@@ -223,7 +224,7 @@ fn refusal(spec: &JobSpec, behaviour: &Behaviour, restored: Option<&Snapshot>) -
                 "{BAD_PROGRAM}Error while opening jar file '{}'\nCaused by: java.util.zip.ZipException: zip END header not found",
                 spec.code.key
             ),
-            JobFault::RemovedUid if is_from_before(restored, *fault) && !spec.allow_non_restored_state => format!(
+            JobFault::RemovedUid if holds_more && !spec.allow_non_restored_state => format!(
                 "{NOT_EXECUTED}Failed to execute job '{}'.\nCaused by: java.lang.IllegalStateException: Failed to rollback \
                  to checkpoint/savepoint {}. Cannot map checkpoint/savepoint state for operator \
                  e7beec23fd9f6ed5e1b8395129d43728 to the new program, because the operator is not available in the new \
@@ -236,10 +237,6 @@ fn refusal(spec: &JobSpec, behaviour: &Behaviour, restored: Option<&Snapshot>) -
         return Some(text);
     }
     None
-}
-
-fn is_from_before(restored: Option<&Snapshot>, change: JobFault) -> bool {
-    restored.is_some_and(|snapshot| snapshot.is_from_before(change))
 }
 
 fn snapshot_missing(application: &str) -> DataPlaneError {

@@ -269,7 +269,7 @@ fn whole_ms(value: f64) -> u64 {
 }
 
 impl Play {
-    /// Begins a job; `restored` is the checkpoint id and the records of the snapshot that it starts from.
+    /// Begins a job; `snapshot` is the one that it starts from.
     pub(super) fn new(behaviour: Behaviour, spec: &JobSpec, snapshot: Option<&Snapshot>) -> Self {
         let delay = behaviour.restart_delay.unwrap_or(match spec.runtime.as_str() {
             "FLINK-1_15" | "FLINK-1_18" => RestartDelay::DEFAULT_FIXED,
