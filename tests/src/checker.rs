@@ -27,8 +27,8 @@
 //!    act the execution looked at the application and was shown its own version; there Flink's `/jobs/overview` was
 //!    answered for the job that runs that version, and restarts were readable (Flink's metrics or `CloudWatch`); that
 //!    job was alive at the last look, or ended as FINISHED. Where the application stood still before and was not to
-//!    be started, it must stand still, unless somebody else has started it since. Another's update counts as its own
-//!    where it sent the same call. *Unseen:* what the answers said: the record tells that Flink answered, not that its
+//!    be started, it must stand still, unless somebody else has started it since. Another's update or rollback
+//!    counts as its own where it sent the same call. *Unseen:* what the answers said: the record tells that Flink answered, not that its
 //!    tasks ran.
 //! 5. **Run configuration.** Every update and start that was sent, done or not, states how state is restored and
 //!    whether state may be dropped.
@@ -173,6 +173,8 @@ struct Case<'a> {
     outcome: Option<Outcome>,
     /// Its acts on its application, in order.
     acts: Vec<Placed<'a>>,
+    /// Others' updates and rollbacks that it takes for its own: it sent the same call when that was done.
+    adopted: Vec<Placed<'a>>,
     /// Its application's jobs.
     jobs: Vec<Job<'a>>,
 }
@@ -188,6 +190,7 @@ impl<'a> Case<'a> {
             secrets,
             outcome: claimed_outcome(execution),
             acts: acts_of(history, execution).collect(),
+            adopted: adopted_by(history, execution).collect(),
             jobs: history.jobs(&execution.application),
         }
     }
@@ -211,7 +214,7 @@ impl<'a> Case<'a> {
     /// The version that the execution acted on, made or adopted last before this place: the only one that it may act
     /// on. None before its first act.
     fn fence_before(&self, index: usize) -> Option<u64> {
-        let first = self.acts.first().filter(|act| act.index < index)?;
+        let first = self.first_act().filter(|act| act.index < index)?;
         let mut fence = first.version()?;
         for made in self.history.versions(&self.execution.application) {
             if (first.index..index).contains(&made.index) && self.is_ours(&made, fence) {
@@ -221,9 +224,18 @@ impl<'a> Case<'a> {
         Some(fence)
     }
 
-    /// Whether a version was made by the execution, or by the service to undo its change.
+    /// Whether a version was made or adopted by the execution, or made by the service to undo its change.
     fn is_ours(&self, made: &NewVersion<'_>, fence: u64) -> bool {
-        self.is_own(made.principal) || (made.is_system_rollback && made.from == fence)
+        let is_made_by =
+            |act: &Placed<'_>| act.version() == Some(made.from) && made.principal.is_some_and(|by| act.is_by(by));
+        self.is_own(made.principal)
+            || self.adopted.iter().any(is_made_by)
+            || (made.is_system_rollback && made.from == fence)
+    }
+
+    /// Its first act, made or adopted.
+    fn first_act(&self) -> Option<&Placed<'a>> {
+        self.acts.iter().chain(&self.adopted).min_by_key(|act| act.index)
     }
 
     /// Versions by which the service rolled the execution's own change back while it was looked after.
@@ -237,8 +249,7 @@ impl<'a> Case<'a> {
 
     /// Whether the application was running when the execution first acted on it.
     fn found_it_running(&self) -> bool {
-        let adopted = self.adopted_update();
-        self.acts.first().or(adopted.as_ref()).is_some_and(|act| !act.finds_it_stopped())
+        self.first_act().is_some_and(|act| !act.finds_it_stopped())
     }
 
     /// The stop that the request asks for, where there was something to stop: its first act.
@@ -270,23 +281,10 @@ impl<'a> Case<'a> {
         self.jobs.iter().filter(|job| self.is_own(job.started.principal.as_deref()))
     }
 
-    /// Where its last act lies, or the service's answer to it.
+    /// Where its last act lies, made or adopted, or the service's answer to it.
     fn last_change(&self) -> Option<usize> {
         let answered = self.system_rollbacks().last().map(|made| made.index);
-        self.acts.last().map(|act| act.index).max(answered)
-    }
-
-    /// Another's update that the execution took for its own, if there is one: it has done nothing itself, since the same call
-    /// of its own was refused when that one was done.
-    fn adopted_update(&self) -> Option<Placed<'a>> {
-        if !self.acts.is_empty() {
-            return None;
-        }
-        let sent = self.history.calls_of(&self.execution.principal).filter(|it| it.is(UPDATE) && !it.call.done);
-        let sent: Vec<_> = sent.collect();
-        let is_met =
-            |act: &Placed<'_>| sent.iter().any(|it| it.index > act.index && it.call.request == act.call.request);
-        self.history.acts_on(&self.execution.application).find(|act| act.is(UPDATE) && is_met(act))
+        self.acts.iter().chain(&self.adopted).map(|act| act.index).max().max(answered)
     }
 
     fn requested_restore(&self) -> RequestedRestore<'a> {
@@ -296,6 +294,17 @@ impl<'a> Case<'a> {
 
 fn acts_of<'a>(history: History<'a>, execution: &'a ExecutionTrace) -> impl Iterator<Item = Placed<'a>> {
     history.acts_on(&execution.application).filter(move |act| act.is_by(&execution.principal))
+}
+
+/// Others' updates and rollbacks that were done before the execution sent the same call, which was refused for that.
+fn adopted_by<'a>(history: History<'a>, execution: &'a ExecutionTrace) -> impl Iterator<Item = Placed<'a>> {
+    let refused: Vec<_> = history.calls_of(&execution.principal).filter(|it| !it.call.done).collect();
+    let is_met = move |act: &Placed<'_>| {
+        let same = |it: &Placed<'_>| it.is(&act.call.operation) && it.call.request == act.call.request;
+        refused.iter().any(|it| it.index > act.index && same(it))
+    };
+    let others = history.acts_on(&execution.application).filter(|act| !act.is_by(&execution.principal));
+    others.filter(move |act| (act.is(UPDATE) || act.is(ROLLBACK)) && is_met(act))
 }
 
 fn claimed_outcome(execution: &ExecutionTrace) -> Option<Outcome> {
@@ -690,8 +699,7 @@ fn verified_outcome_was_looked_at(case: &Case<'_>) -> Vec<String> {
 }
 
 fn lack_of_evidence(case: &Case<'_>, outcome: Outcome) -> Option<String> {
-    let adopted = case.adopted_update();
-    let Some(change) = case.last_change().or(adopted.map(|act| act.index)) else {
+    let Some(change) = case.last_change() else {
         return (!is_only_to_stop(case)).then(|| "nothing was done".to_owned());
     };
     // A Lambda that was given up may look on when the execution is over, or has ended and is not redriven yet.
@@ -702,7 +710,7 @@ fn lack_of_evidence(case: &Case<'_>, outcome: Outcome) -> Option<String> {
     let Some(look) = case.looks().filter(in_time).last() else {
         return Some("the application was not looked at after the last act".to_owned());
     };
-    let fence = case.fence_before(look.index).or_else(|| adopted.and_then(|act| Some(act.version()? + 1)));
+    let fence = case.fence_before(look.index);
     if look.version() != fence {
         return Some(format!("the last look showed version {:?}, not its own {fence:?}", look.version()));
     }
@@ -779,7 +787,8 @@ fn shows_restarts(it: &Placed<'_>) -> bool {
 
 /// Deployed means that nothing was undone, `RolledBack` that a rollback was made.
 fn outcome_is_what_was_done(case: &Case<'_>) -> Vec<String> {
-    let rolled_back = case.acts_by(ROLLBACK).count() + case.system_rollbacks().len();
+    let adopted = case.adopted.iter().filter(|act| act.is(ROLLBACK)).count();
+    let rolled_back = case.acts_by(ROLLBACK).count() + adopted + case.system_rollbacks().len();
     let undone = rolled_back + case.stops_on_the_way_back().count() + case.acts_by(UPDATE).skip(1).count();
     match case.outcome {
         Some(Outcome::Deployed) if undone > 0 => vec!["Deployed, but the change was undone".to_owned()],

@@ -157,6 +157,11 @@ impl Story {
         self.call(principal, "kinesisanalyticsv2", operation, request, true);
     }
 
+    /// The same call by another, for whom it is too late.
+    fn refuse(&mut self, principal: &str, same: Call) {
+        self.add(Event::Call(Call { principal: Some(principal.to_owned()), done: false, status: 400, ..same }));
+    }
+
     /// Looks into the job, as after a look at the application.
     fn look_inside(&mut self, principal: &str) {
         self.look(principal);
@@ -431,12 +436,21 @@ fn restarted() -> Story {
 /// The same update sent by two: the one is done, the other finds it done and takes it for its own.
 fn adopted() -> Story {
     let mut story = deployed().by(trace("twin", 0));
-    let mut same = story.nth(UPDATE, 0).clone();
-    same.principal = Some("twin".to_owned());
-    same.done = false;
-    same.status = 400;
-    story.add(Event::Call(same));
+    let same = story.nth(UPDATE, 0).clone();
+    story.refuse("twin", same);
     story.look_inside("twin");
+    story
+}
+
+/// The same rollback sent by two: the execution's is refused, since a person's is done, and is taken for its own.
+fn rolled_back_by_a_person() -> Story {
+    let mut story = deployed();
+    let place = story.record.len();
+    story.roll_back(OPERATOR, "auto-1", 1);
+    let Event::Call(same) = story.record[place].event.clone() else { panic!("no call") };
+    story.refuse("deploy", same);
+    story.look_inside("deploy");
+    conclude(story.execution(), Outcome::RolledBack);
     story
 }
 
@@ -490,6 +504,7 @@ fn good_stories_pass() {
         superseded(),
         restarted(),
         adopted(),
+        rolled_back_by_a_person(),
         restarted_without_snapshots(),
         stopped_by_itself(),
     ];
@@ -894,23 +909,26 @@ fn rule_4_nothing_done_is_nothing_deployed() {
 }
 
 #[test]
-fn rule_4_an_update_of_somebody_else_is_adopted_where_the_own_one_met_it() {
-    let another = |story: &mut Story| {
-        let sent = story.record.iter_mut().find_map(|entry| match &mut entry.event {
-            Event::Call(call) if is_of(call, "twin", UPDATE) => Some(call),
-            _ => None,
-        });
-        sent.unwrap().request["ApplicationConfigurationUpdate"] = json!({ "Change": "other code" });
-    };
-    assert_eq!(caught(adopted(), another), only(4));
-    let sent_before = |story: &mut Story| {
-        let is_refused = |entry: &RecordEntry| matches!(&entry.event, Event::Call(call) if is_of(call, "twin", UPDATE));
-        let refused = story.record.iter().position(is_refused).unwrap();
-        let mut refused = story.record.remove(refused);
-        refused.at = story.record[0].at;
-        story.record.insert(0, refused);
-    };
-    assert_eq!(caught(adopted(), sent_before), only(4));
+fn rule_4_what_somebody_else_has_done_is_adopted_where_the_own_call_met_it() {
+    let stories: [(fn() -> Story, _, _); 2] =
+        [(adopted, "twin", UPDATE), (rolled_back_by_a_person, "deploy", ROLLBACK)];
+    for (story, principal, operation) in stories {
+        let is_refused =
+            |entry: &RecordEntry| matches!(&entry.event, Event::Call(call) if is_of(call, principal, operation));
+        let place = |story: &Story| story.record.iter().position(is_refused).unwrap();
+        let another = |story: &mut Story| {
+            let place = place(story);
+            let Event::Call(sent) = &mut story.record[place].event else { unreachable!() };
+            sent.request["CurrentApplicationVersionId"] = json!(0);
+        };
+        assert_eq!(caught(story(), another), only(4), "another {operation}");
+        let sent_before = |story: &mut Story| {
+            let mut refused = story.record.remove(place(story));
+            refused.at = story.record[0].at;
+            story.record.insert(0, refused);
+        };
+        assert_eq!(caught(story(), sent_before), only(4), "{operation} sent before");
+    }
 }
 
 #[test]
