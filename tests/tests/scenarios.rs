@@ -186,6 +186,7 @@ scenarios! {
     stop_then_start,
     maintenance_unseen,
     start_after_one_that_failed,
+    correction_seen_late,
     start_of_a_running_one,
     stop_and_update,
     restart,

@@ -130,6 +130,13 @@ fn operation_verdict(deployment: &Deployment, look: &OperationLook, now: Timesta
         },
         None => {}
     }
+    if application.version < deployment.version {
+        // An answer from before the operation says nothing of what that has left.
+        return Verdict::inconclusive(Reason::VersionStale {
+            expected: deployment.version,
+            found: application.version,
+        });
+    }
     let successful = Reason::OperationSuccessful { operation: name.clone(), application: application.status.clone() };
     if application.status == deployment.expected_status() || is_started_by_someone(deployment, application) {
         return Verdict::healthy(successful);

@@ -90,6 +90,16 @@ fn stops_and_starts() -> Vec<Scenario> {
         .when(199, fault("DescribeApplication", Effect::StaleRead(Duration::from_secs(150)), Occurrences::Nth(2)))
         .deploy(change(forced_restart(), NeedsAttention, &[FORCE, START]))
         .deploy(change(json!({ "start": true }), Deployed, &[START]).at(200)),
+        Scenario::new(
+            "correction-seen-late",
+            "The application is shown as it was before its stop when it has been stopped and changed: it is still started.",
+        )
+        .when(0, Happening::Snapshots(1))
+        .when(35, fault("DescribeApplication", Effect::StaleRead(Duration::from_mins(1)), Occurrences::Nth(1)))
+        .deploy(
+            change(forced_restart(), Deployed, &[FORCE, UPDATE, START])
+                .with("update", json!({ "ApplicationConfigurationUpdate": parallelism(4) })),
+        ),
         Scenario::new("start-of-a-running-one", "The application runs already: its job is looked at, and that is all.")
             .deploy(change(json!({ "start": true }), NoChange, &[])),
         Scenario::new("stop-and-update", "The application is stopped, changed, and stays stopped.").deploy(

@@ -174,6 +174,16 @@ fn a_version_is_taken_from_our_own_operation_only() {
 }
 
 #[test]
+fn what_is_shown_from_before_the_operation_says_nothing_of_its_end() {
+    for status in ["RUNNING", "STARTING", "READY"] {
+        let look =
+            OperationLook { application: Ok(Some(application(7, status))), ..operation_look("SUCCESSFUL", status) };
+        let deployment = after_operation(updating(&json!({}), "READY"), &look, 75);
+        assert_eq!(judged(&deployment), "Inconclusive: versionStale", "{status}");
+    }
+}
+
+#[test]
 fn a_failure_names_the_services_own_rollback() {
     let answered = Operation { rollback_operation_id: Some("op-2".into()), ..operation("FAILED") };
     for (system_rollback, version) in
