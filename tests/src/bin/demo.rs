@@ -6,9 +6,9 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser as _;
+use flinkctl::terminal::screen::{Abilities, Screen};
 use scenarios::demo::arguments::Arguments;
 use scenarios::demo::performance::{DemoError, Ending, list, perform};
-use scenarios::demo::screen::{Abilities, Screen};
 use tracing_subscriber::EnvFilter;
 
 /// How long whatever is still at work at the end has to let go.

@@ -3,13 +3,11 @@
 
 pub mod arguments;
 pub mod flink;
-pub mod line;
 pub mod narrator;
 pub mod news;
 pub mod pace;
 pub mod performance;
 pub mod production;
 pub mod report;
-pub mod screen;
 pub mod snapshots;
 pub mod words;

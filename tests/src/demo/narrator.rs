@@ -10,11 +10,12 @@ use lifecycle::report::Report;
 use lifecycle::verdict::{Judgement, Verdict};
 use serde_json::Value;
 
-use super::line::{COLUMNS, Line, Style, wrap};
 use super::news::{News, What};
 use super::report::{Effort, report};
 use super::words;
 use crate::scenario::{Happening, Planned, Scenario};
+use flinkctl::terminal::line::{COLUMNS, Line, Style, wrap};
+use flinkctl::terminal::words::{length, minutes};
 
 /// Columns of the steps' names.
 const STEP_COLUMNS: usize = 15;
@@ -272,7 +273,7 @@ impl<'scenario> Narrator<'scenario> {
         let telling = speaker.filter(is_live).or_else(|| self.tellings.values().find(is_live))?;
         let now = now.saturating_add(telling.ahead).unwrap_or(now);
         let line = Line::new()
-            .and(Style::Faint, format!(" {}  ", words::minutes(since(telling.began, now))))
+            .and(Style::Faint, format!(" {}  ", minutes(since(telling.began, now))))
             .and(Style::Step, format!("{spinner} "));
         Some(match &telling.now {
             Now::Working { state } => {
@@ -288,7 +289,7 @@ impl<'scenario> Narrator<'scenario> {
                 };
                 line.and(Style::Step, bar(filled, "━"))
                     .and(Style::Faint, bar(BAR_COLUMNS - filled, "╌"))
-                    .and(Style::Faint, format!(" {} of {}", words::minutes(passed.min(all)), words::minutes(all)))
+                    .and(Style::Faint, format!(" {} of {}", minutes(passed.min(all)), minutes(all)))
                     .and(Style::Faint, format!("{looks}{}", if state == "Bake" { ", baking" } else { "" }))
             }
             Now::Ended => return None,
@@ -319,7 +320,7 @@ impl Telling {
 
     fn say_wait(&mut self, state: &str, length: Duration) -> Vec<Line> {
         let Some(deployment) = &self.deployment else { return Vec::new() };
-        let text = format!("{} {}", words::length(rounded(length)), words::wait(state, deployment));
+        let text = format!("{} {}", length(rounded(length)), words::wait(state, deployment));
         if self.repeated > 0 || self.last_wait.as_ref() == Some(&text) {
             return Vec::new();
         }
@@ -434,7 +435,7 @@ fn lines_of(time: Duration, step: &str, row: &Row) -> Vec<Line> {
     let body = if is_bad { Style::Bad } else { Style::Plain };
     let whole = row.texts.join("; ");
     let mut first = Line::new()
-        .and(Style::Faint, format!(" {}  ", words::minutes(time)))
+        .and(Style::Faint, format!(" {}  ", minutes(time)))
         .and(Style::Step, format!("{step:<STEP_COLUMNS$} "))
         .and(row.style, format!("{} ", row.sign));
     let mut taken = 0;

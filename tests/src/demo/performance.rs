@@ -10,15 +10,15 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use super::arguments::{Arguments, Misuse, Piece};
 use super::flink::{BAKE_SECONDS, RealFlink, RealFlinkError, SETTLE_SECONDS};
-use super::line::{COLUMNS, Line, Style, wrap};
 use super::narrator::{Narrator, indented};
 use super::news::News;
 use super::pace::Speeds;
 use super::production::{Production, SetUpError, find_lambdas};
 use super::report::Effort;
-use super::screen::{Abilities, Screen};
 use super::{snapshots, words};
 use crate::scenario::{Run, Scenario};
+use flinkctl::terminal::line::{COLUMNS, Line, Style, wrap};
+use flinkctl::terminal::screen::{Abilities, Screen};
 
 /// How often the moving line moves.
 const BEAT: Duration = Duration::from_millis(100);

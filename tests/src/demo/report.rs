@@ -6,9 +6,10 @@ use emulator::RecordEntry;
 use emulator::record::{Event, RestoredFrom};
 use lifecycle::report::{Outcome, Report};
 
-use super::line::{COLUMNS, Line, Style, wrap};
 use super::words;
 use crate::scenario::calls_of;
+use flinkctl::terminal::line::{COLUMNS, Line, Style, wrap};
+use flinkctl::terminal::words::length;
 
 /// What Step Functions charges for a state transition, in millionths of a dollar.
 const MICRODOLLARS_PER_TRANSITION: u64 = 25;
@@ -96,7 +97,7 @@ pub fn report(report: &Report, effort: &Effort) -> Vec<Line> {
     fact("data", &report.data.iter().map(|data| data.summary.clone()).collect::<Vec<_>>());
     fact("records", &effort.records.iter().cloned().collect::<Vec<_>>());
     let lasted = Duration::try_from(report.ended_at.duration_since(report.started_at)).unwrap_or_default();
-    fact("took", &[words::length(lasted)]);
+    fact("took", &[length(lasted)]);
     let microdollars = effort.transitions * MICRODOLLARS_PER_TRANSITION;
     fact(
         "cost",

@@ -17,13 +17,13 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use turns::TurnTable;
 
-use super::line::{COLUMNS, Line, Style};
 use super::narrator::indented;
 use super::performance::{DemoError, Ending};
 use super::production::Production;
-use super::screen::Screen;
 use crate::snapshot_scenarios::{APPLICATION_MACHINE, SnapshotApp, summary_of};
 use crate::world::{MACHINE, OPERATOR, Stage, TURNS, World};
+use flinkctl::terminal::line::{COLUMNS, Line, Style};
+use flinkctl::terminal::screen::Screen;
 
 /// Its name on the command line.
 pub const NAME: &str = "scheduled-snapshots";
@@ -183,7 +183,7 @@ fn told_of_pruning(pruned: &PruneReport) -> Vec<Line> {
 /// A line that begins with the time, the application and a sign.
 fn row(began: Timestamp, at: Timestamp, application: &str, style: Style, sign: &str, text: &str) -> Vec<Line> {
     let seconds = at.duration_since(began).as_secs();
-    let mut texts = super::line::wrap(text, COLUMNS - TEXT_COLUMN).into_iter();
+    let mut texts = flinkctl::terminal::line::wrap(text, COLUMNS - TEXT_COLUMN).into_iter();
     let head = Line::new()
         .and(Style::Faint, format!(" {:02}:{:02}  ", seconds / 60, seconds % 60))
         .and(Style::Step, format!("{application:<10}"))

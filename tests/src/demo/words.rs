@@ -4,29 +4,12 @@ use std::time::Duration;
 
 use emulator::simulated::{Behaviour, JobFault};
 use emulator::{Effect, Fault};
+use flinkctl::terminal::words::length;
 use lifecycle::deployment::{Deployment, Next, Rung};
 use lifecycle::request::Stop;
 use lifecycle::verdict::Judgement;
 
 use crate::scenario::Happening;
-
-/// Minutes and seconds.
-pub fn minutes(duration: Duration) -> String {
-    let seconds = duration.as_secs();
-    format!("{:02}:{:02}", seconds / 60, seconds % 60)
-}
-
-/// A duration as people say it.
-pub fn length(duration: Duration) -> String {
-    let seconds = duration.as_secs();
-    match (seconds / 3_600, seconds / 60 % 60, seconds % 60) {
-        (0, 0, seconds) => format!("{seconds} s"),
-        (0, minutes, 0) => format!("{minutes} min"),
-        (0, minutes, seconds) => format!("{minutes} min {seconds} s"),
-        (hours, 0, 0) => format!("{hours} h"),
-        (hours, minutes, _) => format!("{hours} h {minutes} min"),
-    }
-}
 
 /// What a step of the state machine is called: for a step that acts, what it does.
 pub fn step(state: &str, deployment: Option<&Deployment>) -> String {
@@ -197,16 +180,6 @@ fn fault(fault: &Fault) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn durations_are_told_as_people_say_them() {
-        let cases =
-            [(0, "0 s"), (59, "59 s"), (60, "1 min"), (75, "1 min 15 s"), (3_600, "1 h"), (5_400, "1 h 30 min")];
-        for (seconds, words) in cases {
-            assert_eq!(length(Duration::from_secs(seconds)), words);
-        }
-        assert_eq!(minutes(Duration::from_secs(3_725)), "62:05");
-    }
 
     #[test]
     fn states_are_told_as_steps() {

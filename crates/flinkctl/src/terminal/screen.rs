@@ -76,8 +76,8 @@ impl<Out: Write> Drop for Screen<Out> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::line::Style;
     use super::*;
+    use crate::terminal::line::Style;
 
     fn written(abilities: Abilities) -> String {
         let mut out = Vec::new();
