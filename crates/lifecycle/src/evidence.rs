@@ -142,10 +142,12 @@ pub struct Snapshot {
     pub key: Option<String>,
 }
 
-/// The newest of these snapshots that is READY, of this version of the application or of any.
+/// The newest of these snapshots, newest first, that is READY, of this version of the application or of any. Of those of the
+/// same moment it is the first, as the service has it.
 pub fn newest_ready(snapshots: &[Snapshot], version: Option<u64>) -> Option<&Snapshot> {
     snapshots
         .iter()
+        .rev()
         .filter(|it| it.status == SnapshotStatus::Ready && version.is_none_or(|version| it.version == version))
         .max_by_key(|snapshot| snapshot.created_at)
 }
@@ -353,6 +355,20 @@ mod tests {
             let last_at = last_minute.map(|minute| Timestamp::UNIX_EPOCH + SignedDuration::from_mins(minute));
             assert_eq!(count_restarts(&series(values)), Restarts { count, last_at }, "{values:?}");
         }
+    }
+
+    #[test]
+    fn the_newest_snapshot_is_the_first_of_its_moment() {
+        let snapshot = |name: &str, second: i64, version: u64| Snapshot {
+            name: name.to_owned(),
+            status: SnapshotStatus::Ready,
+            version,
+            created_at: Timestamp::from_second(second).ok(),
+            key: None,
+        };
+        let snapshots = [snapshot("c", 9, 2), snapshot("b", 9, 2), snapshot("a", 3, 1)];
+        let newest = |version| newest_ready(&snapshots, version).map(|it| it.name.as_str());
+        assert_eq!((newest(None), newest(Some(1)), newest(Some(3))), (Some("c"), Some("a"), None));
     }
 
     #[test]
