@@ -15,7 +15,7 @@ use super::report::{Effort, report};
 use super::words;
 use crate::scenario::{Happening, Planned, Scenario};
 use flinkctl::terminal::line::{COLUMNS, Line, Style, wrap};
-use flinkctl::terminal::words::{length, minutes};
+use flinkctl::terminal::words::{length as in_words, minutes};
 
 /// Columns of the steps' names.
 const STEP_COLUMNS: usize = 15;
@@ -320,7 +320,7 @@ impl Telling {
 
     fn say_wait(&mut self, state: &str, length: Duration) -> Vec<Line> {
         let Some(deployment) = &self.deployment else { return Vec::new() };
-        let text = format!("{} {}", length(rounded(length)), words::wait(state, deployment));
+        let text = format!("{} {}", in_words(rounded(length)), words::wait(state, deployment));
         if self.repeated > 0 || self.last_wait.as_ref() == Some(&text) {
             return Vec::new();
         }

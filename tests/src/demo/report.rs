@@ -6,7 +6,6 @@ use emulator::RecordEntry;
 use emulator::record::{Event, RestoredFrom};
 use lifecycle::report::{Outcome, Report};
 
-use super::words;
 use crate::scenario::calls_of;
 use flinkctl::terminal::line::{COLUMNS, Line, Style, wrap};
 use flinkctl::terminal::words::length;
