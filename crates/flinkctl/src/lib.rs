@@ -3,5 +3,6 @@
 //! itself.
 
 pub mod executions;
+pub mod steps;
 pub mod terminal;
 pub mod visits;
