@@ -3,5 +3,7 @@
 //! itself.
 
 pub mod executions;
+pub mod html;
+pub mod steps;
 pub mod terminal;
 pub mod visits;
