@@ -1,6 +1,7 @@
 //! Executions of the deploy state machine: started, described, listed, and read step by step.
 
-use aws_sdk_sfn::operation::describe_execution::DescribeExecutionOutput;
+use aws_sdk_sfn::operation::describe_execution::{DescribeExecutionError, DescribeExecutionOutput};
+use aws_sdk_sfn::operation::describe_state_machine::DescribeStateMachineError;
 use aws_sdk_sfn::operation::start_execution::StartExecutionError;
 use aws_sdk_sfn::types::{ExecutionStatus, HistoryEvent};
 use jiff::Timestamp;
@@ -111,9 +112,18 @@ impl Executions {
     pub async fn describe(&self, arn: &str) -> Result<Option<Execution>, Error> {
         match self.sfn.describe_execution().execution_arn(arn).send().await {
             Ok(described) => Execution::of(&described).map(Some),
-            Err(error) if error.as_service_error().is_some_and(|it| it.is_execution_does_not_exist()) => Ok(None),
+            Err(error) if error.as_service_error().is_some_and(DescribeExecutionError::is_execution_does_not_exist) => {
+                Ok(None)
+            }
             Err(error) => Err(Error::from_sdk("DescribeExecution", error)),
         }
+    }
+
+    /// What an execution of any state machine has handed on at its end, as output or as cause; none where that is no JSON.
+    pub async fn result(&self, arn: &str) -> Result<Option<Value>, Error> {
+        let described = self.sfn.describe_execution().execution_arn(arn).send().await;
+        let described = described.map_err(|error| Error::from_sdk("DescribeExecution", error))?;
+        Ok(described.output().or(described.cause()).and_then(|text| serde_json::from_str(text).ok()))
     }
 
     /// The newest executions of a state machine that are wanted, newest first, out of the newest `most` in all; those that
@@ -202,7 +212,11 @@ impl Executions {
                 })?;
                 Ok(Some((definition, described.role_arn().to_owned())))
             }
-            Err(error) if error.as_service_error().is_some_and(|it| it.is_state_machine_does_not_exist()) => Ok(None),
+            Err(error)
+                if error.as_service_error().is_some_and(DescribeStateMachineError::is_state_machine_does_not_exist) =>
+            {
+                Ok(None)
+            }
             Err(error) => Err(Error::from_sdk("DescribeStateMachine", error)),
         }
     }

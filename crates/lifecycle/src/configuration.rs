@@ -2,6 +2,9 @@
 //! in effect, and which update puts an earlier configuration back? Both work on the JSON itself, by the service's
 //! naming rule (`XUpdate` changes what `X` or `XDescription` shows), so that fields newer than this code count too.
 
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::deployment::Deployment;
@@ -37,6 +40,71 @@ pub fn is_in_effect(update: &Map<String, Value>, detail: &Value) -> bool {
             (is_default && name != "ConfigurationTypeUpdate") || detail.get(leaf_name(name)) == Some(wanted)
         }
     })
+}
+
+/// A field that an update changes.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Difference {
+    /// Its path in the update; of a runtime property, the group and the key.
+    pub field: String,
+    /// What it is now; null where there is nothing, or where the service does not show it.
+    pub now: Value,
+    /// What it will be; null where it goes.
+    pub then: Value,
+    /// Whether it is a runtime property, whose value may be a secret.
+    pub is_property: bool,
+}
+
+/// What `update` (members of `UpdateApplication`) changes in `detail` (`ApplicationDetail`), in the update's order.
+pub fn differences(update: &Map<String, Value>, detail: &Value) -> Vec<Difference> {
+    let mut found = Vec::new();
+    differences_in("", update, detail, &mut found);
+    found
+}
+
+fn differences_in(path: &str, update: &Map<String, Value>, detail: &Value, found: &mut Vec<Difference>) {
+    for (name, wanted) in update {
+        let field = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+        let section = detail.get(description_name(name)).unwrap_or(&Value::Null);
+        match wanted {
+            Value::Object(members) => match members.get("PropertyGroups") {
+                Some(groups) => found.extend(property_differences(&field, groups, section)),
+                None => differences_in(&field, members, section, found),
+            },
+            _ if is_in_effect(&Map::from_iter([(name.clone(), wanted.clone())]), detail) => {}
+            Value::Array(_) => {
+                found.push(Difference { field, now: section.clone(), then: wanted.clone(), is_property: false });
+            }
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {
+                let now = detail.get(leaf_name(name)).cloned().unwrap_or_default();
+                found.push(Difference { field, now, then: wanted.clone(), is_property: false });
+            }
+        }
+    }
+}
+
+fn property_differences(path: &str, groups: &Value, section: &Value) -> Vec<Difference> {
+    let now = properties(section.get("PropertyGroupDescriptions"));
+    let then = properties(Some(groups));
+    let names: BTreeSet<&(String, String)> = now.keys().chain(then.keys()).collect();
+    let value = |of: &BTreeMap<(String, String), Value>, name| of.get(name).cloned().unwrap_or_default();
+    let all = names.into_iter().map(|name| {
+        let field = format!("{path}.{}:{}", name.0, name.1);
+        Difference { field, now: value(&now, name), then: value(&then, name), is_property: true }
+    });
+    all.filter(|difference| difference.now != difference.then).collect()
+}
+
+/// The runtime properties by group and key.
+fn properties(groups: Option<&Value>) -> BTreeMap<(String, String), Value> {
+    let mut found = BTreeMap::new();
+    for group in groups.and_then(Value::as_array).into_iter().flatten() {
+        let name = group.get("PropertyGroupId").and_then(Value::as_str).unwrap_or_default();
+        for (key, value) in group.get("PropertyMap").and_then(Value::as_object).into_iter().flatten() {
+            found.insert((name.to_owned(), key.clone()), value.clone());
+        }
+    }
+    found
 }
 
 /// Whether the update leaves open what it sets: code without an S3 version is whatever lies at the key by now.
@@ -477,6 +545,42 @@ mod tests {
             let expected = is_lost.then(|| Reason::CodeNotPinned { key: "orders.jar".into() });
             assert_eq!(lost_code(&deployment, now.as_ref()), expected, "{update} {now:?}");
         }
+    }
+
+    #[test]
+    fn differences_name_what_an_update_changes_and_nothing_else() {
+        let update = json!({
+            "RuntimeEnvironmentUpdate": "FLINK-1_20",
+            "ApplicationConfigurationUpdate": {
+                "FlinkApplicationConfigurationUpdate": {
+                    "ParallelismConfigurationUpdate": { "ParallelismUpdate": 4, "ParallelismPerKPUUpdate": 1 },
+                },
+                "EnvironmentPropertyUpdates": { "PropertyGroups": [
+                    { "PropertyGroupId": "b", "PropertyMap": { "new": "n" } },
+                ] },
+                "ApplicationSystemRollbackConfigurationUpdate": { "RollbackEnabledUpdate": true },
+            },
+        });
+        let found: Vec<_> = differences(update.as_object().unwrap(), &detail())
+            .into_iter()
+            .map(|it| (it.field.rsplit('.').next().unwrap().to_owned(), it.now, it.then, it.is_property))
+            .collect();
+        let expected = [
+            ("RollbackEnabledUpdate", json!(null), json!(true), false),
+            ("b:k", json!("v"), json!(null), true),
+            ("b:new", json!(null), json!("n"), true),
+            ("ParallelismUpdate", json!(2), json!(4), false),
+        ];
+        let mut told: Vec<_> =
+            expected.map(|(field, now, then, is_property)| (field.to_owned(), now, then, is_property)).into();
+        let mut found = found;
+        told.sort_by(|one, other| one.0.cmp(&other.0));
+        found.sort_by(|one, other| one.0.cmp(&other.0));
+        assert_eq!(found, told);
+        let location = json!({ "BucketARNUpdate": "arn:aws:s3:::code", "FileKeyUpdate": "orders.jar", "ObjectVersionUpdate": "v1" });
+        let same = json!({ "ApplicationConfigurationUpdate": { "ApplicationCodeConfigurationUpdate": {
+            "CodeContentUpdate": { "S3ContentLocationUpdate": location } } } });
+        assert_eq!(differences(same.as_object().unwrap(), &detail()), []);
     }
 
     #[test]

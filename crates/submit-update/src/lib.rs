@@ -10,6 +10,7 @@ use lifecycle::preflight::{
     Preflight, PreflightLook, RefusedFor, no_such_alarm, prepare, refuse, refuse_snapshot, refuse_update,
     starts_from_newest, versions_since_snapshot,
 };
+use lifecycle::refusal::Refusal;
 use lifecycle::request::Request;
 use managed_flink::{ErrorKind, ManagedFlink};
 
@@ -40,27 +41,15 @@ async fn look_and_prepare(
     mut deployment: Deployment,
     now: Timestamp,
 ) -> Result<Deployment, Error> {
-    let name = &request.application;
-    let look = match flink.described(name).await? {
-        None => PreflightLook::default(),
-        Some((application, detail)) => {
-            let alarms = match flink.alarms(&request.policy.alarms).await {
-                Err(error) if error.kind() == ErrorKind::NotFound => {
-                    refuse(&mut deployment, vec![no_such_alarm(error.message())], now);
-                    return Ok(deployment);
-                }
-                alarms => alarms?,
-            };
-            let snapshots = flink.snapshots(name).await?;
-            let mut look = PreflightLook { detail, snapshots, alarms, ..PreflightLook::default() };
-            if starts_from_newest(request, &application, &look.snapshots) {
-                look_at_lineage(flink, name, &application, &mut look).await?;
-            }
-            PreflightLook { application: Some(application), ..look }
+    let look = match preflight_look(flink, request).await? {
+        Ok(look) => look,
+        Err(refusal) => {
+            refuse(&mut deployment, vec![refusal], now);
+            return Ok(deployment);
         }
     };
     if let Preflight::TakeSnapshot(snapshot) = prepare(&mut deployment, request, &look, now) {
-        match flink.take_snapshot(name, &snapshot).await {
+        match flink.take_snapshot(&request.application, &snapshot).await {
             // It is being taken already, or the application is at work on something else by now: the next look tells.
             Ok(()) => {}
             Err(error) if error.kind() == ErrorKind::ResourceInUse => {}
@@ -72,13 +61,32 @@ async fn look_and_prepare(
     Ok(deployment)
 }
 
+/// Reads what is to be checked before the change; the refusal where an alarm is named that there is not.
+pub async fn preflight_look(
+    flink: &ManagedFlink,
+    request: &Request,
+) -> Result<Result<PreflightLook, Refusal>, managed_flink::Error> {
+    let name = &request.application;
+    let Some((application, detail)) = flink.described(name).await? else { return Ok(Ok(PreflightLook::default())) };
+    let alarms = match flink.alarms(&request.policy.alarms).await {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Err(no_such_alarm(error.message()))),
+        alarms => alarms?,
+    };
+    let snapshots = flink.snapshots(name).await?;
+    let mut look = PreflightLook { detail, snapshots, alarms, ..PreflightLook::default() };
+    if starts_from_newest(request, &application, &look.snapshots) {
+        look_at_lineage(flink, name, &application, &mut look).await?;
+    }
+    Ok(Ok(PreflightLook { application: Some(application), ..look }))
+}
+
 /// Reads what tells whether the newest snapshot holds the state of the job at hand.
 async fn look_at_lineage(
     flink: &ManagedFlink,
     name: &str,
     application: &Application,
     look: &mut PreflightLook,
-) -> Result<(), Error> {
+) -> Result<(), managed_flink::Error> {
     look.started_at = flink.newest_operation(name, Some("StartApplication")).await?.and_then(|start| start.started_at);
     for version in versions_since_snapshot(application, &look.snapshots) {
         match flink.configuration(name, version).await {
