@@ -174,8 +174,8 @@ impl Drop for Sandbox {
 async fn prepare(world: &World, flink: Option<FlinkVersion>) -> Result<(), String> {
     let ledger = world.emulator.executions();
     let nested = ("SnapshotApplicationStateMachine", ledger.state_machine_arn(APPLICATION_MACHINE));
-    let names = FUNCTIONS.into_iter().chain(SNAPSHOT_FUNCTIONS).map(|(name, function)| (name, function.to_owned()));
-    let substitutions: BTreeMap<_, _> = names.chain([nested]).collect();
+    let lambdas = FUNCTIONS.into_iter().chain(SNAPSHOT_FUNCTIONS).map(|(name, function)| (name, function.to_owned()));
+    let substitutions: BTreeMap<_, _> = lambdas.chain([nested]).collect();
     for (name, definition) in [(MACHINE, DEPLOY), (RUN_MACHINE, RUN), (APPLICATION_MACHINE, APPLICATION)] {
         let with = |text: String, (name, value): (&&str, &String)| text.replace(&format!("${{{name}}}"), value);
         ledger.define_state_machine(name, &substitutions.iter().fold(definition.to_owned(), with));

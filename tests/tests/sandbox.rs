@@ -21,7 +21,7 @@ use serde_json::{Value, json};
 
 const SANDBOX: &str = env!("CARGO_BIN_EXE_sandbox");
 /// How long an execution may take, in real time.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 const FAST: Options = Options { port: 0, speed: 1_000, flink: None };
 
 fn sdk(endpoint: &str) -> SdkConfig {

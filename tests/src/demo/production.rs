@@ -150,9 +150,9 @@ impl Production {
         let listen = |source| SetUpError::Listen { port, source };
         let listener = TcpListener::bind(("127.0.0.1", port)).await.map_err(listen)?;
         let endpoint = format!("http://{}", listener.local_addr().map_err(listen)?);
-        let served = emulator.clone();
+        let answering = emulator.clone();
         // If it ended before this, the Lambdas' calls would fail, and the scenario would tell.
-        let server = tokio::spawn(async move { served.serve(listener, std::future::pending()).await });
+        let server = tokio::spawn(async move { answering.serve(listener, std::future::pending()).await });
         let logs = Logs::default();
         let stage = RealStage {
             cast,
