@@ -8,6 +8,7 @@ pub mod demo;
 pub mod flink_suite;
 pub mod permissions;
 pub mod samples;
+pub mod sandbox;
 pub mod scenario;
 pub mod secrets;
 pub mod simulation;

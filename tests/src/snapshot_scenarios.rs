@@ -25,9 +25,9 @@ use crate::secrets::{Place, Told, leaks_of};
 use crate::world::{BUCKET, Functions, OPERATOR, World};
 
 /// The definition of a run.
-const RUN: &str = include_str!("../../statemachine/snapshot.asl.json");
+pub(crate) const RUN: &str = include_str!("../../statemachine/snapshot.asl.json");
 /// The definition of what is done with each application.
-const APPLICATION: &str = include_str!("../../statemachine/snapshot-application.asl.json");
+pub(crate) const APPLICATION: &str = include_str!("../../statemachine/snapshot-application.asl.json");
 /// Names in the definitions' `DefinitionSubstitutions`, and the Lambda behind each.
 pub const SNAPSHOT_FUNCTIONS: [(&str, &str); 5] = [
     ("SelectApplicationsFunction", "select-applications"),

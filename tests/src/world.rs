@@ -30,7 +30,7 @@ use crate::secrets::{SECRET_ACCESS_KEY, SESSION_TOKEN};
 use crate::wire::{Wire, WorldHttp};
 
 /// The shipped definition.
-const DEPLOY: &str = include_str!("../../statemachine/deploy.asl.json");
+pub(crate) const DEPLOY: &str = include_str!("../../statemachine/deploy.asl.json");
 /// Names in the definition's `DefinitionSubstitutions`, and the Lambda behind each.
 pub const FUNCTIONS: [(&str, &str); 9] = [
     ("TakeTurnFunction", "take-turn"),
@@ -81,6 +81,8 @@ pub struct App {
     pub name: &'static str,
     /// Its runtime.
     pub runtime: &'static str,
+    /// The key of its first code; `<name>-1.jar` if none is given.
+    pub code_key: Option<&'static str>,
     /// What its code does.
     pub behaviour: Behaviour,
     /// Whether its configuration names the S3 object version of its code.
@@ -102,6 +104,7 @@ impl Default for App {
         Self {
             name: "orders",
             runtime: "FLINK-1_20",
+            code_key: None,
             behaviour: Behaviour::healthy(),
             is_code_pinned: true,
             is_running: true,
@@ -122,6 +125,11 @@ pub trait Stage: Send + Sync {
     /// The code object that behaves so.
     fn code(&self, behaviour: &Behaviour) -> Bytes {
         behaviour.to_content()
+    }
+
+    /// Where handlers in this process believe the services to be, which decides what addresses of Flink they take.
+    fn endpoint(&self) -> Endpoint {
+        Endpoint::Aws
     }
 
     /// The application is there, and the scenario begins.
@@ -326,13 +334,13 @@ impl World {
         Err(format!("{application} is not {status} after an hour"))
     }
 
-    /// Creates an application with its first code, `<name>-1.jar`, and starts it if it is to run. A running one has run for
+    /// Creates an application with its first code and starts it if it is to run. A running one has run for
     /// ten minutes when this returns.
     ///
     /// # Errors
     /// When the emulator refuses.
     pub async fn create(&self, app: &App) -> Result<(), String> {
-        let key = format!("{}-1.jar", app.name);
+        let key = app.code_key.map_or_else(|| format!("{}-1.jar", app.name), str::to_owned);
         let version = self.put_code(&key, &app.behaviour);
         let properties: serde_json::Map<String, Value> =
             app.properties.iter().map(|(key, value)| ((*key).to_owned(), Value::from(*value))).collect();
@@ -416,7 +424,7 @@ impl World {
             ..Environment::default()
         };
         Functions {
-            flink: ManagedFlink::new(&sdk, transport, Endpoint::Aws),
+            flink: ManagedFlink::new(&sdk, transport, self.stage.endpoint()),
             notifier: Notifier::new(&sdk, &environment),
             turns: TurnTable::new(&sdk, TURNS),
         }

@@ -56,6 +56,15 @@ impl Call {
     /// emulator's own calls).
     pub fn iam_action(&self) -> Option<String> {
         let prefix = match self.service.as_str() {
+            "s3" => {
+                // Where the action has another name than the operation.
+                let action = match self.operation.as_str() {
+                    "HeadObject" => "GetObject",
+                    "HeadBucket" => "ListBucket",
+                    operation => operation,
+                };
+                return Some(format!("s3:{action}"));
+            }
             "kinesisanalyticsv2" => "kinesisanalytics",
             known @ ("cloudwatch" | "logs" | "sns" | "events" | "dynamodb" | "states") => known,
             _ => return None,
@@ -106,6 +115,13 @@ impl Call {
             ("states", _) => {
                 let named = text("executionArn").or_else(|| text("stateMachineArn"));
                 named.map(str::to_owned).into_iter().collect()
+            }
+            ("s3", _) => {
+                let bucket = text("Bucket").unwrap_or_default();
+                vec![
+                    text("Key")
+                        .map_or_else(|| format!("arn:aws:s3:::{bucket}"), |key| format!("arn:aws:s3:::{bucket}/{key}")),
+                ]
             }
             _ => return Vec::new(),
         };

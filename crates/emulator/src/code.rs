@@ -3,7 +3,7 @@
 
 mod s3;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -66,6 +66,8 @@ pub struct CodeStore {
 #[derive(Debug, Default)]
 struct Objects {
     versions: BTreeMap<(String, String), Vec<ObjectVersion>>,
+    /// Names of those that were created, or were put into.
+    buckets: BTreeSet<String>,
     written: u64,
 }
 
@@ -109,6 +111,17 @@ impl CodeStore {
     pub fn s3(endpoint: url::Url, config: &aws_config::SdkConfig) -> Result<Self, S3EndpointError> {
         let s3 = Arc::new(S3::new(endpoint, config)?);
         Ok(Self { objects: Arc::default(), folder: None, s3: Some(s3) })
+    }
+
+    /// Lets there be a bucket of this name. Writing an object does the same for its own.
+    pub fn create_bucket(&self, bucket: &str) {
+        self.lock().buckets.insert(bucket.to_owned());
+    }
+
+    /// Whether there is a bucket of this name; of those behind an endpoint it is not known.
+    pub fn has_bucket(&self, bucket: &str) -> bool {
+        let is_folder = |folder: &Arc<Folder>| confined(&folder.files, bucket, "").is_some_and(|path| path.is_dir());
+        self.lock().buckets.contains(bucket) || self.folder.as_ref().is_some_and(is_folder)
     }
 
     /// Writes an object and returns its new version id.
@@ -169,6 +182,9 @@ impl CodeStore {
         objects.written += 1;
         let id = hash(format!("{bucket}/{key}/{}", objects.written).as_bytes());
         let version = ObjectVersion { id: id.clone(), content };
+        if !objects.buckets.contains(bucket) {
+            objects.buckets.insert(bucket.to_owned());
+        }
         objects.versions.entry((bucket.to_owned(), key.to_owned())).or_default().push(version);
         id
     }

@@ -25,6 +25,7 @@ use crate::in_process::Unreachable;
 use crate::logs::{Delivery, Logs};
 use crate::presigned::Session;
 use crate::record::{Call, Event, RecordEntry, StatusAndVersion};
+use crate::s3::{self, S3Request};
 use crate::sinks::Sinks;
 use crate::step_functions::ExecutionLedger;
 use crate::timings::Timings;
@@ -311,7 +312,11 @@ impl Emulator {
     /// Answers a request of any protocol, and writes it down.
     pub async fn handle(&self, request: HttpRequest) -> HttpResponse {
         let identified = wire::identify(&request);
-        let body = codec::decode(identified.protocol, request.body()).unwrap_or_default();
+        let body = match identified.service {
+            // An object is not for the record.
+            Service::S3 => S3Request::of(&request).for_record(),
+            _ => codec::decode(identified.protocol, request.body()).unwrap_or_default(),
+        };
         let arrival = self.arrive(&identified, &request, &body);
         let refusal = refusal(&identified, &arrival);
         let refused = refusal.is_some();
@@ -423,6 +428,7 @@ impl Emulator {
             Service::Sns | Service::EventBridge => self.sinks().handle(*service, operation, request.body()),
             Service::DynamoDb => self.dynamodb().handle(operation, body, stale(effect)),
             Service::StepFunctions => self.executions().handle(operation, body, stale(effect)),
+            Service::S3 => s3::handle(self.code(), request),
             Service::Emulator => self.control(operation, request).await,
             Service::Unknown => {
                 wire::error_answer(*protocol, 400, "UnknownOperationException", "there is no such operation")
@@ -575,7 +581,7 @@ fn refusal(identified: &Identified, arrival: &Arrival) -> Option<HttpResponse> {
     match arrival.effect.as_ref()? {
         Effect::AccessDenied => {
             let (status, code) = match identified.service {
-                Service::CloudWatch => (403, "AccessDenied"),
+                Service::CloudWatch | Service::S3 => (403, "AccessDenied"),
                 Service::Sns => (403, "AuthorizationError"),
                 Service::Flink | Service::Emulator | Service::Unknown => (403, "Forbidden"),
                 _ => (400, "AccessDeniedException"),
@@ -584,6 +590,9 @@ fn refusal(identified: &Identified, arrival: &Arrival) -> Option<HttpResponse> {
             Some(wire::error_answer(protocol, status, code, message))
         }
         Effect::Error { code, status, message } => Some(wire::error_answer(protocol, *status, code, message)),
+        Effect::Throttle if protocol == Protocol::S3 => {
+            Some(wire::error_answer(protocol, 503, "SlowDown", "Please reduce your request rate."))
+        }
         Effect::Throttle => Some(wire::error_answer(protocol, 400, "ThrottlingException", "Rate exceeded")),
         Effect::Unreachable => Some(connection_reset()),
         Effect::Answer { status, body } => {

@@ -12,6 +12,7 @@ use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
+use aws_smithy_types::byte_stream::ByteStream;
 use bytes::Bytes;
 use tokio::sync::Notify;
 
@@ -97,8 +98,11 @@ impl InProcessHttp {
         self.emulator.clock().sleep(self.latency).await;
         let request = request.try_into_http1x().map_err(|error| ConnectorError::user(error.into()))?;
         let (parts, body) = request.into_parts();
-        let Some(body) = body.bytes().map(Bytes::copy_from_slice) else {
-            return Err(ConnectorError::user("the emulator takes no streamed bodies".into()));
+        let body = match body.bytes() {
+            Some(body) => Bytes::copy_from_slice(body),
+            None => {
+                ByteStream::new(body).collect().await.map_err(|error| ConnectorError::user(error.into()))?.into_bytes()
+            }
         };
         let response = self.emulator.handle(http::Request::from_parts(parts, body)).await;
         self.breaker.count().await;

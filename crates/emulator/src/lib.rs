@@ -2,8 +2,8 @@
 //! a real Apache Flink.
 //!
 //! [`Emulator`] is the service. [`Emulator::handle`] answers a request of any of its protocols (kinesisanalyticsv2,
-//! Flink's REST API through presigned URLs, CloudWatch with its Logs, SNS, EventBridge, DynamoDB, Step Functions); in front of it are a server
-//! ([`Emulator::serve`]) and, for tests in virtual time, [`InProcessHttp`], an HTTP client for the AWS SDKs that needs no
+//! Flink's REST API through presigned URLs, CloudWatch with its Logs, SNS, EventBridge, DynamoDB, Step Functions, and of S3
+//! what an upload needs); in front of it are a server ([`Emulator::serve`]) and, for tests in virtual time, [`InProcessHttp`], an HTTP client for the AWS SDKs that needs no
 //! network. What runs the jobs is a [`data_plane::DataPlane`].
 
 #![expect(clippy::doc_markdown, reason = "CloudWatch, EventBridge and TaskManager are names, not code")]
@@ -31,6 +31,7 @@ mod error;
 mod in_process;
 mod logs;
 mod presigned;
+mod s3;
 mod server;
 mod snapshots;
 mod temporary;

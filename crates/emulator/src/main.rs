@@ -30,7 +30,7 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Answer any AWS SDK and the AWS CLI at a local port: kinesisanalyticsv2, Flink's REST API, CloudWatch and its Logs, SNS,
-    /// EventBridge, DynamoDB, Step Functions.
+    /// EventBridge, DynamoDB, Step Functions, and uploads of code to S3.
     Serve(Serve),
 }
 

@@ -108,7 +108,7 @@ pub enum Event {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Call {
-    /// `kinesisanalyticsv2`, `flink`, `cloudwatch`, `logs`, `sns`, `events`, `dynamodb`, `states` or `emulator`.
+    /// `kinesisanalyticsv2`, `flink`, `cloudwatch`, `logs`, `sns`, `events`, `dynamodb`, `states`, `s3` or `emulator`.
     pub service: String,
     /// Name of the operation; for Flink's REST API the path and query without the token.
     pub operation: String,
@@ -116,7 +116,7 @@ pub struct Call {
     pub principal: Option<String>,
     /// Name of the application that it concerns, where there is one.
     pub application: Option<String>,
-    /// The request's body as JSON, whatever the protocol writes; null where there is none.
+    /// The request's body as JSON, whatever the protocol writes; null where there is none. Of a call of S3, bucket and key.
     pub request: Value,
     /// HTTP status of the answer; 0 when the connection was reset instead.
     pub status: u16,

@@ -12,10 +12,13 @@ use http_body::Frame;
 use tokio::net::TcpListener;
 
 use crate::emulator::Emulator;
+use crate::s3;
 use crate::wire::{ConnectionReset, Protocol, error_answer};
 
 /// Largest body that is taken: inline code of 50 MiB, in base64.
 const BODY_LIMIT: usize = 72 * 1024 * 1024;
+/// The same of an upload to S3: the largest code, and room for the seams where it comes in chunks.
+const UPLOAD_LIMIT: usize = 528 * 1024 * 1024;
 
 impl Emulator {
     /// Answers at `listener` until `stop` ends. Presigned URLs lead there from now on.
@@ -32,8 +35,17 @@ impl Emulator {
 
 async fn forward(State(emulator): State<Emulator>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
-    let Ok(body) = to_bytes(body, BODY_LIMIT).await else {
-        let response = error_answer(Protocol::Json11, 413, "RequestEntityTooLargeException", "the body is too large");
+    let is_s3 = s3::is_s3(&parts.headers);
+    let limit = if is_s3 { UPLOAD_LIMIT } else { BODY_LIMIT };
+    // Whoever says beforehand that it is too much is told before sending it.
+    let fits = http_body::Body::size_hint(&body).lower() <= limit as u64;
+    let body = if fits { to_bytes(body, limit).await.ok() } else { None };
+    let Some(body) = body else {
+        let response = if is_s3 {
+            s3::too_large()
+        } else {
+            error_answer(Protocol::Json11, 413, "RequestEntityTooLargeException", "the body is too large")
+        };
         return response.map(Body::from);
     };
     let response = emulator.handle(http::Request::from_parts(parts, body)).await;

@@ -1,12 +1,15 @@
-//! Step Functions as its API shows it: `StartExecution`, `DescribeExecution`, `StopExecution`, `ListExecutions` over a
-//! ledger of executions. Nothing is run here. Whoever runs executions enters them by [`ExecutionLedger::started`] and
+//! Step Functions as its API shows it: `StartExecution`, `DescribeExecution`, `StopExecution`, `ListExecutions`,
+//! `GetExecutionHistory`, `ListStateMachines` and `DescribeStateMachine` over a ledger of executions. Nothing is run here.
+//! Whoever runs executions enters them by [`ExecutionLedger::started`], [`ExecutionLedger::happened`] and
 //! [`ExecutionLedger::ended`], and learns from [`ExecutionLedger::listen`] what a caller started or stopped; without
 //! anybody behind it the ledger answers all the same, and an execution runs until somebody stops it.
 //!
 //! The service is eventually consistent: under [`Effect::StaleRead`](crate::Effect::StaleRead) a description or a list
 //! tells what was true so long ago, so that a young execution is not found yet and an ended one still runs.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod history;
+
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -22,6 +25,9 @@ use crate::application::epoch_seconds;
 use crate::emulator::lock;
 use crate::error::ServiceError;
 use crate::wire::{HttpResponse, Protocol, STEP_FUNCTIONS, error_answer, json10_answer};
+use history::{Entry, Owner, Recorded};
+
+pub use history::{HistoryEvent, StateType, TaskResource};
 
 /// Longest name of an execution, in characters.
 const LONGEST_NAME: usize = 80;
@@ -30,6 +36,8 @@ const LONGEST_INPUT: usize = 262_144;
 /// Entries of one page of a list if nothing is asked for, and the most that can be.
 const PAGE: usize = 100;
 const LARGEST_PAGE: u64 = 1_000;
+/// The definition of a state machine that was given none.
+const NO_DEFINITION: &str = r#"{"StartAt":"Undefined","States":{"Undefined":{"Type":"Pass","End":true}}}"#;
 /// How long after its end an execution's name stays taken.
 const NAME_KEPT: SignedDuration = SignedDuration::from_hours(90 * 24);
 
@@ -208,14 +216,23 @@ pub enum LedgerError {
     Ended(ExecutionStatus),
 }
 
+/// A state machine.
+struct Machine {
+    created: Timestamp,
+    /// In the States Language; none where nobody has given one.
+    definition: Option<String>,
+}
+
 #[derive(Default)]
 struct State {
-    /// Names of the state machines.
-    machines: BTreeSet<String>,
+    /// By name.
+    machines: BTreeMap<String, Machine>,
     /// In the order of their starts.
     executions: Vec<Execution>,
     /// Place in `executions` of the newest execution of an ARN.
     by_arn: BTreeMap<String, usize>,
+    /// What happened in the execution at a place in `executions`, in order.
+    histories: BTreeMap<usize, Vec<Recorded>>,
     listeners: Vec<UnboundedSender<ExecutionEvent>>,
 }
 
@@ -247,13 +264,29 @@ fn invalid(message: impl Into<String>) -> ServiceError {
 impl ExecutionLedger {
     pub(crate) fn new(clock: &Clock, region: &str, account: &str, state_machines: &[String]) -> Self {
         let (region, account) = (region.to_owned(), account.to_owned());
-        let state = State { machines: state_machines.iter().cloned().collect(), ..State::default() };
+        let machine = |name: &String| (name.clone(), Machine { created: clock.now(), definition: None });
+        let state = State { machines: state_machines.iter().map(machine).collect(), ..State::default() };
         Self { clock: clock.clone(), region, account, state: Arc::new(Mutex::new(state)) }
     }
 
     /// Lets there be a state machine of this name; returns its ARN.
     pub fn add_state_machine(&self, name: &str) -> String {
-        lock(&self.state).machines.insert(name.to_owned());
+        self.enter_machine(name, None)
+    }
+
+    /// Lets there be a state machine of this name with this definition, in the States Language, which is shown to those who
+    /// ask and not read; returns its ARN.
+    pub fn define_state_machine(&self, name: &str, definition: &str) -> String {
+        self.enter_machine(name, Some(definition))
+    }
+
+    fn enter_machine(&self, name: &str, definition: Option<&str>) -> String {
+        let mut state = lock(&self.state);
+        let machine = Machine { created: self.clock.now(), definition: None };
+        let machine = state.machines.entry(name.to_owned()).or_insert(machine);
+        if let Some(definition) = definition {
+            machine.definition = Some(definition.to_owned());
+        }
         self.state_machine_arn(name)
     }
 
@@ -275,9 +308,22 @@ impl ExecutionLedger {
             .map_err(|error| LedgerError::Refused { code: error.code.to_owned(), message: error.message })
     }
 
+    /// Enters what happened in an execution at this moment, for its history. Its beginning and its end enter themselves.
+    pub fn happened(&self, arn: &str, at: Timestamp, event: HistoryEvent) -> Result<(), LedgerError> {
+        let mut state = lock(&self.state);
+        let state = &mut *state;
+        let found = state.by_arn.get(arn).and_then(|place| Some((*place, state.executions.get(*place)?)));
+        let (place, execution) = found.ok_or_else(|| LedgerError::NoExecution(arn.to_owned()))?;
+        if execution.ended.is_some() {
+            return Err(LedgerError::Ended(execution.status()));
+        }
+        state.histories.entry(place).or_default().push(Recorded { at, what: Entry::Happened(event) });
+        Ok(())
+    }
+
     /// Enters that an execution ended now. Listeners are not told.
     pub fn ended(&self, arn: &str, end: ExecutionEnd) -> Result<Execution, LedgerError> {
-        self.change(arn, |execution| {
+        self.change(arn, |execution, _| {
             if execution.ended.is_some() {
                 return Err(LedgerError::Ended(execution.status()));
             }
@@ -288,14 +334,18 @@ impl ExecutionLedger {
 
     /// Enters that an execution that did not succeed was redriven, and runs again.
     pub fn redriven(&self, arn: &str) -> Result<Execution, LedgerError> {
-        self.change(arn, |execution| {
+        self.change(arn, |execution, history| {
             if matches!(execution.status(), ExecutionStatus::Running | ExecutionStatus::Succeeded) {
                 return Err(LedgerError::Refused {
                     code: "ExecutionNotRedrivable".to_owned(),
                     message: format!("the execution is {}", execution.status().name()),
                 });
             }
-            execution.ended = None;
+            let redrives = history.iter().filter(|entry| matches!(entry.what, Entry::Redriven(_))).count();
+            let number = u64::try_from(redrives).unwrap_or(u64::MAX).saturating_add(1);
+            let ended = execution.ended.take().map(|(at, end)| Recorded { at, what: Entry::Ended(end) });
+            history.extend(ended);
+            history.push(Recorded { at: self.clock.now(), what: Entry::Redriven(number) });
             Ok(())
         })
     }
@@ -304,13 +354,13 @@ impl ExecutionLedger {
     fn change(
         &self,
         arn: &str,
-        change: impl FnOnce(&mut Execution) -> Result<(), LedgerError>,
+        change: impl FnOnce(&mut Execution, &mut Vec<Recorded>) -> Result<(), LedgerError>,
     ) -> Result<Execution, LedgerError> {
         let mut state = lock(&self.state);
-        let place = state.by_arn.get(arn).copied();
-        let execution = place.and_then(|place| state.executions.get_mut(place));
-        let execution = execution.ok_or_else(|| LedgerError::NoExecution(arn.to_owned()))?;
-        change(execution)?;
+        let state = &mut *state;
+        let found = state.by_arn.get(arn).and_then(|place| Some((*place, state.executions.get_mut(*place)?)));
+        let (place, execution) = found.ok_or_else(|| LedgerError::NoExecution(arn.to_owned()))?;
+        change(execution, state.histories.entry(place).or_default())?;
         Ok(execution.clone())
     }
 
@@ -350,6 +400,9 @@ impl ExecutionLedger {
             "DescribeExecution" => self.describe(request, age),
             "StopExecution" => self.stop(request),
             "ListExecutions" => self.list(request, age),
+            "GetExecutionHistory" => self.history(request, age),
+            "ListStateMachines" => self.list_machines(request),
+            "DescribeStateMachine" => self.describe_machine(request),
             other => Err(ServiceError::unknown_operation(other)),
         }
     }
@@ -384,10 +437,8 @@ impl ExecutionLedger {
         let mut state = lock(&self.state);
         // Under the lock, so that executions are in order whatever thread gets there first.
         let now = self.clock.now();
-        let state_machine = state.machines.iter().find(|it| self.state_machine_arn(it) == state_machine_arn);
-        let state_machine = state_machine.ok_or_else(|| {
-            refused("StateMachineDoesNotExist", format!("State Machine Does Not Exist: '{state_machine_arn}'"))
-        })?;
+        let state_machine = state.machines.keys().find(|it| self.state_machine_arn(it) == state_machine_arn);
+        let state_machine = state_machine.ok_or_else(|| no_state_machine(state_machine_arn))?;
         let arn = self.execution_arn(state_machine, name);
         let earlier = state.by_arn.get(&arn).and_then(|place| state.executions.get(*place));
         match earlier {
@@ -419,11 +470,7 @@ impl ExecutionLedger {
 
     fn describe(&self, request: &Map<String, Value>, age: Option<Duration>) -> Answer {
         only(request, "DescribeExecution", &["executionArn", "includedData"])?;
-        let with_data = match text_of(request, "includedData")? {
-            None | Some("ALL_DATA") => true,
-            Some("METADATA_ONLY") => false,
-            Some(_) => return Err(invalid("includedData is ALL_DATA or METADATA_ONLY")),
-        };
+        let with_data = included_data(request)?;
         let arn = arn_of(request, "executionArn", "execution", 8)?;
         let moment = self.moment(age);
         let found = self.execution(arn).and_then(|execution| execution.as_it_was(moment));
@@ -459,25 +506,16 @@ impl ExecutionLedger {
                 Some(known.ok_or_else(|| invalid("statusFilter is not one of the statuses of an execution"))?)
             }
         };
-        let limit = match request.get("maxResults") {
-            None | Some(Value::Null) => Some(0),
-            Some(value) => value.as_u64().filter(|most| *most <= LARGEST_PAGE),
-        };
-        let limit = limit.and_then(|limit| usize::try_from(limit).ok());
-        let limit = limit.ok_or_else(|| invalid(format!("maxResults is 0 to {LARGEST_PAGE}")))?;
-        let limit = if limit == 0 { PAGE } else { limit };
+        let limit = page_size(request)?;
         let state = lock(&self.state);
-        if !state.machines.iter().any(|it| self.state_machine_arn(it) == arn) {
-            return Err(refused("StateMachineDoesNotExist", format!("State Machine Does Not Exist: '{arn}'")));
+        if !state.machines.keys().any(|it| self.state_machine_arn(it) == arn) {
+            return Err(no_state_machine(arn));
         }
-        let below = match text_of(request, "nextToken")? {
-            None => state.executions.len(),
-            Some(token) => token
-                .strip_prefix("before-")
-                .and_then(|number| number.parse().ok())
-                .filter(|place| *place <= state.executions.len())
-                .ok_or_else(|| refused("InvalidToken", format!("Invalid Token: '{token}'")))?,
-        };
+        let count = state.executions.len();
+        let below = place_of_token(request, "before-")?.unwrap_or(count);
+        if below > count {
+            return Err(invalid_token(request));
+        }
         let moment = self.moment(age);
         let mut found = state
             .executions
@@ -498,6 +536,104 @@ impl ExecutionLedger {
         Ok(answer)
     }
 
+    fn history(&self, request: &Map<String, Value>, age: Option<Duration>) -> Answer {
+        let members = ["executionArn", "maxResults", "reverseOrder", "nextToken", "includeExecutionData"];
+        only(request, "GetExecutionHistory", &members)?;
+        let arn = arn_of(request, "executionArn", "execution", 8)?;
+        let is_reversed = flag_of(request, "reverseOrder")?.unwrap_or(false);
+        let with_data = flag_of(request, "includeExecutionData")?.unwrap_or(true);
+        let limit = page_size(request)?;
+        let order = if is_reversed { "below-" } else { "above-" };
+        let moment = self.moment(age);
+        let mut events = {
+            let state = lock(&self.state);
+            let place = state.by_arn.get(arn).copied();
+            let execution = place.and_then(|place| state.executions.get(place));
+            let execution = execution.and_then(|execution| execution.as_it_was(moment));
+            let execution = execution.ok_or_else(|| no_execution(arn))?;
+            let recorded = place.and_then(|place| state.histories.get(&place)).map_or(&[][..], Vec::as_slice);
+            let seen = recorded.partition_point(|entry| entry.at <= moment);
+            let machine = execution.state_machine_arn.rsplit(':').next().unwrap_or_default();
+            let owner = Owner { region: &self.region, role_arn: &self.role_arn(machine) };
+            history::events(&execution, recorded.get(..seen).unwrap_or_default(), owner, with_data)
+        };
+        if is_reversed {
+            events.reverse();
+        }
+        let count = events.len();
+        // Of the newest first, a token names how many there are from the oldest on, since newer ones may have come.
+        let from = match place_of_token(request, order)? {
+            None => 0,
+            Some(place) if place > count => return Err(invalid_token(request)),
+            Some(place) if is_reversed => count - place,
+            Some(place) => place,
+        };
+        let page: Vec<_> = events.into_iter().skip(from).take(limit).collect();
+        let reached = from + page.len();
+        let mut answer = json!({ "events": page });
+        if reached < count {
+            let place = if is_reversed { count - reached } else { reached };
+            answer["nextToken"] = json!(format!("{order}{place}"));
+        }
+        Ok(answer)
+    }
+
+    fn list_machines(&self, request: &Map<String, Value>) -> Answer {
+        only(request, "ListStateMachines", &["maxResults", "nextToken"])?;
+        let limit = page_size(request)?;
+        let state = lock(&self.state);
+        let from = place_of_token(request, "from-")?.unwrap_or_default();
+        if from > state.machines.len() {
+            return Err(invalid_token(request));
+        }
+        let page = state.machines.iter().skip(from).take(limit).map(|(name, machine)| self.shown(name, machine));
+        let page: Vec<_> = page.collect();
+        let reached = from + page.len();
+        let mut answer = json!({ "stateMachines": page });
+        if reached < state.machines.len() {
+            answer["nextToken"] = json!(format!("from-{reached}"));
+        }
+        Ok(answer)
+    }
+
+    fn describe_machine(&self, request: &Map<String, Value>) -> Answer {
+        only(request, "DescribeStateMachine", &["stateMachineArn", "includedData"])?;
+        let with_data = included_data(request)?;
+        let arn = arn_of(request, "stateMachineArn", "stateMachine", 7)?;
+        let state = lock(&self.state);
+        let found = state.machines.iter().find(|(name, _)| self.state_machine_arn(name) == arn);
+        let (name, machine) = found.ok_or_else(|| no_state_machine(arn))?;
+        let mut described = self.shown(name, machine);
+        let more = json!({
+            "status": "ACTIVE",
+            "roleArn": self.role_arn(name),
+            "loggingConfiguration": { "level": "OFF", "includeExecutionData": false },
+            "tracingConfiguration": { "enabled": false },
+            "encryptionConfiguration": { "type": "AWS_OWNED_KEY" },
+        });
+        if let (Some(described), Value::Object(more)) = (described.as_object_mut(), more) {
+            described.extend(more);
+        }
+        if with_data {
+            described["definition"] = json!(machine.definition.as_deref().unwrap_or(NO_DEFINITION));
+        }
+        Ok(described)
+    }
+
+    /// What lists and descriptions of state machines have in common.
+    fn shown(&self, name: &str, machine: &Machine) -> Value {
+        json!({
+            "stateMachineArn": self.state_machine_arn(name),
+            "name": name,
+            "type": "STANDARD",
+            "creationDate": epoch_seconds(machine.created),
+        })
+    }
+
+    fn role_arn(&self, state_machine: &str) -> String {
+        format!("arn:aws:iam::{}:role/{state_machine}", self.account)
+    }
+
     /// The moment of which a read tells.
     fn moment(&self, age: Option<Duration>) -> Timestamp {
         let age = SignedDuration::try_from(age.unwrap_or_default()).unwrap_or(SignedDuration::MAX);
@@ -514,6 +650,42 @@ fn no_execution(arn: &str) -> ServiceError {
     refused("ExecutionDoesNotExist", format!("Execution Does Not Exist: '{arn}'"))
 }
 
+fn no_state_machine(arn: &str) -> ServiceError {
+    refused("StateMachineDoesNotExist", format!("State Machine Does Not Exist: '{arn}'"))
+}
+
+fn invalid_token(request: &Map<String, Value>) -> ServiceError {
+    let token = request.get("nextToken").and_then(Value::as_str).unwrap_or_default();
+    refused("InvalidToken", format!("Invalid Token: '{token}'"))
+}
+
+/// How many entries a page may have.
+fn page_size(request: &Map<String, Value>) -> Result<usize, ServiceError> {
+    let limit = match request.get("maxResults") {
+        None | Some(Value::Null) => Some(0),
+        Some(value) => value.as_u64().filter(|most| *most <= LARGEST_PAGE),
+    };
+    let limit = limit.and_then(|limit| usize::try_from(limit).ok());
+    let limit = limit.ok_or_else(|| invalid(format!("maxResults is 0 to {LARGEST_PAGE}")))?;
+    Ok(if limit == 0 { PAGE } else { limit })
+}
+
+/// The place that a token of this kind names; none where there is no token.
+fn place_of_token(request: &Map<String, Value>, kind: &str) -> Result<Option<usize>, ServiceError> {
+    let Some(token) = text_of(request, "nextToken")? else { return Ok(None) };
+    let place = token.strip_prefix(kind).and_then(|number| number.parse().ok());
+    place.map(Some).ok_or_else(|| invalid_token(request))
+}
+
+/// Whether inputs, outputs and definitions are asked for.
+fn included_data(request: &Map<String, Value>) -> Result<bool, ServiceError> {
+    match text_of(request, "includedData")? {
+        None | Some("ALL_DATA") => Ok(true),
+        Some("METADATA_ONLY") => Ok(false),
+        Some(_) => Err(invalid("includedData is ALL_DATA or METADATA_ONLY")),
+    }
+}
+
 /// Refuses whatever a request asks for beside these fields.
 fn only(request: &Map<String, Value>, operation: &str, fields: &[&str]) -> Result<(), ServiceError> {
     let other = request.iter().find(|(field, value)| !value.is_null() && !fields.contains(&field.as_str()));
@@ -528,6 +700,14 @@ fn text_of<'a>(request: &'a Map<String, Value>, field: &str) -> Result<Option<&'
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(text)) => Ok(Some(text)),
         Some(_) => Err(ServiceError::serialization(format!("{field} is a string"))),
+    }
+}
+
+fn flag_of(request: &Map<String, Value>, field: &str) -> Result<Option<bool>, ServiceError> {
+    match request.get(field) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::Bool(flag)) => Ok(Some(*flag)),
+        Some(_) => Err(ServiceError::serialization(format!("{field} is true or false"))),
     }
 }
 

@@ -6,6 +6,8 @@ use ciborium::Value as Cbor;
 use http::{HeaderMap, Request, Response, StatusCode, header};
 use serde_json::{Value, json};
 
+use crate::s3::{self, S3Request};
+
 /// A request as the emulator takes it.
 pub type HttpRequest = Request<Bytes>;
 
@@ -27,6 +29,8 @@ pub(crate) enum Protocol {
     Cbor,
     /// AWS query, form in and XML out (SNS, CloudWatch's older SDKs).
     Query,
+    /// REST with XML (S3).
+    S3,
     /// Flink's REST API, and the emulator's own calls.
     Rest,
 }
@@ -50,6 +54,8 @@ pub(crate) enum Service {
     DynamoDb,
     /// Step Functions.
     StepFunctions,
+    /// S3, as far as uploads of code need it.
+    S3,
     /// Control calls of the emulator itself.
     Emulator,
     /// None of them.
@@ -68,6 +74,7 @@ impl Service {
             Self::EventBridge => "events",
             Self::DynamoDb => "dynamodb",
             Self::StepFunctions => "states",
+            Self::S3 => "s3",
             Self::Emulator => "emulator",
             Self::Unknown => "unknown",
         }
@@ -104,6 +111,9 @@ pub(crate) const DASHBOARD: &str = "/flinkdashboard";
 /// Finds out what a request is.
 pub(crate) fn identify(request: &HttpRequest) -> Identified {
     let of = |service, operation: &str, protocol| Identified { service, operation: operation.to_owned(), protocol };
+    if s3::is_s3(request.headers()) {
+        return of(Service::S3, &S3Request::of(request).operation, Protocol::S3);
+    }
     let path = request.uri().path();
     if let Some(operation) = path.strip_prefix("/_emulator/") {
         return of(Service::Emulator, operation, Protocol::Rest);
@@ -209,6 +219,13 @@ pub(crate) fn error_answer(protocol: Protocol, status: u16, code: &str, message:
             );
             answer(status, "text/xml", body)
         }
+        Protocol::S3 => {
+            let (code, message) = (escape_xml(code), escape_xml(message));
+            let body = format!(
+                "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>{code}</Code><Message>{message}</Message></Error>"
+            );
+            answer(status, "application/xml", body)
+        }
         Protocol::Rest => answer(status, "application/json", json!({ "errors": [message] }).to_string()),
     };
     if protocol != Protocol::Rest
@@ -287,6 +304,15 @@ mod tests {
                 request("/flinkdashboard/jobs/overview?authToken=x&get=a", &[], ""),
                 (Service::Flink, "/jobs/overview?get=a", Protocol::Rest),
                 "flink:/jobs/overview?get=a",
+            ),
+            (
+                request(
+                    "/flinkdashboard/a.jar",
+                    &[("authorization", "AWS4-HMAC-SHA256 Credential=A/1/r/s3/aws4_request")],
+                    "",
+                ),
+                (Service::S3, "GetObject", Protocol::S3),
+                "s3:GetObject",
             ),
             (request("/flinkdashboard?authToken=x", &[], ""), (Service::Flink, "/", Protocol::Rest), "flink:/"),
             (

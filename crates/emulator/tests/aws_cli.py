@@ -193,7 +193,7 @@ def check_dynamodb(dynamodb):
 
 
 def check_step_functions(step_functions, endpoint):
-    """Executions that are started, stopped, ended and listed."""
+    """Executions that are started, stopped, ended, listed and told of, and their state machine."""
     machine = "arn:aws:states:us-east-1:123456789012:stateMachine:deploy"
     start = {"stateMachineArn": machine, "name": "first", "input": '{"application": "orders"}'}
     started = step_functions.start_execution(**start)
@@ -221,6 +221,17 @@ def check_step_functions(step_functions, endpoint):
     filtered = step_functions.list_executions(stateMachineArn=machine, statusFilter="ABORTED")["executions"]
     assert [it["name"] for it in filtered] == ["first"]
     refused("ExecutionDoesNotExist", step_functions.describe_execution, executionArn=second + "s")
+    history = step_functions.get_paginator("get_execution_history").paginate(
+        executionArn=second, PaginationConfig={"PageSize": 1}
+    )
+    events = [event for page in history for event in page["events"]]
+    assert [it["type"] for it in events] == ["ExecutionStarted", "ExecutionSucceeded"], events
+    refused("ExecutionDoesNotExist", step_functions.get_execution_history, executionArn=second + "s")
+    machines = step_functions.list_state_machines()["stateMachines"]
+    assert [it["stateMachineArn"] for it in machines] == [machine], machines
+    described = step_functions.describe_state_machine(stateMachineArn=machine)
+    assert (described["status"], json.loads(described["definition"])["StartAt"]) == ("ACTIVE", "Undefined"), described
+    refused("StateMachineDoesNotExist", step_functions.describe_state_machine, stateMachineArn=machine + "s")
 
 
 def main(endpoint):
@@ -398,7 +409,7 @@ def main(endpoint):
         assert time.monotonic() < deadline, "the application is still there"
         time.sleep(0.05)
     refused("ResourceNotFoundException", client.describe_application, ApplicationName=NAME)
-    assert len(CHECKED) == 37, sorted(CHECKED)
+    assert len(CHECKED) == 40, sorted(CHECKED)
 
 
 if __name__ == "__main__":

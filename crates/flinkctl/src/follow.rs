@@ -22,6 +22,8 @@ const MOST_TROUBLES: u32 = 40;
 const TIME_COLUMNS: usize = 8;
 /// Columns of a fact's name.
 const NAME_COLUMNS: usize = 12;
+/// Below so many columns a fact's name has a line for itself.
+const NARROW_COLUMNS: usize = 50;
 
 /// Follows an execution to its end, and tells its report. Ctrl-C ends the following alone.
 pub async fn follow(context: &mut Context, arn: &str) -> Result<Exit, Failure> {
@@ -186,12 +188,15 @@ pub fn tell(context: &mut Context, execution: &Execution) -> Result<Exit, Failur
 /// A report as people read it, in lines of so many columns.
 pub fn lines(report: &Report, columns: usize) -> Vec<Line> {
     let (style, sign) = sign(report.outcome);
-    let mut lines = vec![
-        Line::new(),
-        Line::new()
-            .and(style, format!("{sign} {}", report.outcome))
-            .and(Style::Plain, format!("  {}", report.application)),
-    ];
+    let head = Line::new().and(style, format!("{sign} {}", report.outcome));
+    let whole = head.clone().and(Style::Plain, format!("  {}", report.application));
+    let mut lines = vec![Line::new()];
+    if whole.plain().chars().count() <= columns {
+        lines.push(whole);
+    } else {
+        lines.push(head);
+        lines.extend(wrap(&report.application, columns).into_iter().map(|text| Line::new().and(Style::Plain, text)));
+    }
     lines.extend(wrap(&report.summary, columns).into_iter().map(|text| Line::new().and(Style::Plain, text)));
     let mut fact = |name: &str, texts: Vec<String>| facts(&mut lines, columns, name, &texts);
     if let Some(cause) = &report.root_cause {
@@ -224,12 +229,18 @@ pub fn sign(outcome: Outcome) -> (Style, &'static str) {
     }
 }
 
-/// Adds a fact by its name, in as many lines as it needs; nothing where there is nothing to tell.
+/// Adds a fact by its name, in as many lines as it needs; nothing where there is nothing to tell. In narrow lines the name
+/// stands above.
 pub fn facts(lines: &mut Vec<Line>, columns: usize, name: &str, texts: &[String]) {
-    let room = columns.saturating_sub(NAME_COLUMNS).max(8);
-    for (index, text) in texts.iter().flat_map(|text| wrap(text, room)).enumerate() {
-        let name = if index == 0 { name } else { "" };
-        lines.push(Line::new().and(Style::Faint, format!("{name:<NAME_COLUMNS$}")).and(Style::Plain, text));
+    let is_narrow = columns < NARROW_COLUMNS;
+    let indent = if is_narrow { 2 } else { NAME_COLUMNS };
+    let texts: Vec<String> = texts.iter().flat_map(|text| wrap(text, columns.saturating_sub(indent))).collect();
+    if is_narrow && !name.is_empty() && !texts.is_empty() {
+        lines.push(Line::new().and(Style::Faint, name));
+    }
+    for (index, text) in texts.into_iter().enumerate() {
+        let name = if index == 0 && !is_narrow { name } else { "" };
+        lines.push(Line::new().and(Style::Faint, format!("{name:<indent$}")).and(Style::Plain, text));
     }
 }
 

@@ -51,6 +51,16 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGUMENT")]
         arguments: Vec<OsString>,
     },
+    /// Have the whole product on this machine, at a port, for `flinkctl` and any other client
+    ///
+    /// Builds the Lambdas and the sandbox, then runs the sandbox with the arguments as given until Ctrl-C: `cargo xtask
+    /// sandbox --help` lists them.
+    #[command(disable_help_flag = true)]
+    Sandbox {
+        /// What the sandbox is to be told: --port N, --speed N, --flink 1.20
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGUMENT")]
+        arguments: Vec<OsString>,
+    },
     /// Deploy good and bad changes on a real Apache Flink, and account for every record in the state; with --aws,
     /// deploy the template into an engine that is not ours
     ///
@@ -120,6 +130,7 @@ fn main() -> ExitCode {
     let workspace = Workspace::here();
     let done = match command_line.task {
         Task::Demo { arguments } => programs::run(&workspace, programs::DEMO, &arguments),
+        Task::Sandbox { arguments } => programs::run(&workspace, programs::SANDBOX, &arguments),
         Task::E2e { arguments } => programs::run_suite(&workspace, &arguments),
         Task::Test { filters, arguments } => test::run(&workspace, &filters, &arguments),
         Task::Check { steps } => check::run(&workspace, &steps),
@@ -150,6 +161,16 @@ mod tests {
     fn the_demos_arguments_are_the_demos() {
         for given in [&["--scenario", "crash-loop", "--json"][..], &["--flink", "1.20"], &["--help"], &[]] {
             let Task::Demo { arguments } = parse(&[&["demo"], given].concat()).unwrap() else { panic!("not a demo") };
+            assert_eq!(arguments, given);
+        }
+    }
+
+    #[test]
+    fn the_sandboxs_arguments_are_the_sandboxs() {
+        for given in [&["--port", "4601", "--speed", "100"][..], &["--help"], &[]] {
+            let Task::Sandbox { arguments } = parse(&[&["sandbox"], given].concat()).unwrap() else {
+                panic!("not a sandbox")
+            };
             assert_eq!(arguments, given);
         }
     }

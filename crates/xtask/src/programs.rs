@@ -1,4 +1,4 @@
-//! `cargo xtask demo`, `e2e`, `permissions` and `simulate`: builds the program of that name, with the Lambdas where it runs them, and
+//! `cargo xtask demo`, `sandbox`, `e2e`, `permissions` and `simulate`: builds the program of that name, with the Lambdas where it runs them, and
 //! becomes it.
 
 use std::error::Error;
@@ -35,6 +35,8 @@ const LAMBDAS: [&str; 14] = [
 const PACKAGE: &str = "scenarios";
 /// Deploys changes while people watch.
 pub(crate) const DEMO: &str = "demo";
+/// All of it at a port, for clients.
+pub(crate) const SANDBOX: &str = "sandbox";
 /// Deploys changes on a real Flink and counts.
 pub(crate) const E2E: &str = "e2e";
 /// Deploys the template into an engine that is not ours, and uses what it has made.

@@ -1,4 +1,4 @@
-//! How fast the demo's clock runs: at real speed while a Lambda is at work, which takes real time, and from one state to
+//! How fast the clock of the demo and of the sandbox runs: at real speed while a Lambda is at work, which takes real time, and from one state to
 //! the next; fast while the state machine waits, as people watch; faster still while no deployment is under way and there
 //! is nothing to watch.
 
@@ -37,6 +37,8 @@ struct State {
     speeds: Speeds,
     hurry: u32,
     has_begun: bool,
+    /// The service is at work on something, and somebody waits for it.
+    is_busy: bool,
     /// All that begins together is about to begin.
     is_beginning: bool,
     /// Deployments under way.
@@ -64,12 +66,13 @@ impl State {
             return 1;
         }
         match (self.deployments.is_empty(), self.has_begun) {
+            (true, true) if self.is_busy => speeds.operation,
             (true, true) => speeds.between,
             (true, false) => speeds.before,
             (false, _) => {
                 let is_operation = stands().all(|stand| *stand == Stand::AwaitingOperation);
                 let speed = if is_operation { speeds.operation } else { speeds.waiting };
-                speed.saturating_mul(self.hurry).min(speeds.between)
+                speed.saturating_mul(self.hurry).min(speeds.between.max(speed))
             }
         }
     }
@@ -82,6 +85,7 @@ impl Pace {
             speeds,
             hurry: 1,
             has_begun: false,
+            is_busy: false,
             is_beginning: false,
             deployments: BTreeMap::new(),
             invocations: 0,
@@ -121,6 +125,12 @@ impl Pace {
     pub fn invocation(self: &Arc<Self>) -> Invocation {
         self.change(|state| state.invocations += 1);
         Invocation(Arc::clone(self))
+    }
+
+    /// Whether the service is at work on something that nobody deploys: the clock runs then as it does while a deployment
+    /// waits for an operation.
+    pub fn busy(&self, is_busy: bool) {
+        self.change(|state| state.is_busy = is_busy);
     }
 
     /// Waits run so many times as fast as they would, because nobody needs to see all of this one.
@@ -199,6 +209,10 @@ mod tests {
                 EventKind::ExecutionEnded { status: asl::Status::Aborted, output: None, error: None, cause: None };
             observe(&pace, execution, ended);
         }
+        assert_eq!(clock.speed(), 1_000);
+        pace.busy(true);
+        assert_eq!(clock.speed(), 20);
+        pace.busy(false);
         assert_eq!(clock.speed(), 1_000);
     }
 }

@@ -1,5 +1,5 @@
-//! A scenario with everything real that can be on one machine: the shipped definition, the Lambdas' own binaries as
-//! processes of their own, and the emulated service at a port of the loopback interface.
+//! Everything real that can be on one machine, for the demo's scenarios and for the sandbox: the shipped definition, the
+//! Lambdas' own binaries as processes of their own, and the emulated service at a port of the loopback interface.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -15,17 +15,21 @@ use clock::Clock;
 use emulator::data_plane::DataPlane;
 use emulator::simulated::{Behaviour, SimulatedDataPlane};
 use emulator::{Emulator, EmulatorConfig, Timings};
+use handler::Metrics;
+use jiff::Timestamp;
+use managed_flink::Endpoint;
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc::UnboundedSender;
+use tokio::task::JoinHandle;
 
 use super::flink::RealFlink;
 use super::news::News;
 use super::pace::{Pace, Speeds};
 use crate::flink_suite::ledger::Ledger;
 use crate::scenario::{Happening, Logs, Run, Scenario};
-use crate::snapshot_scenarios::SNAPSHOT_FUNCTIONS;
-use crate::world::{BUS, FUNCTIONS, Stage, TOPIC, TURNS, World, noon};
+use crate::snapshot_scenarios::{LostAnswers, SNAPSHOT_FUNCTIONS, snapshot_functions};
+use crate::world::{self, BUS, FUNCTIONS, Stage, TOPIC, TURNS, World, noon};
 
 /// Real time that a Lambda has for one step.
 const LAMBDA_TIME_OUT: Duration = Duration::from_mins(1);
@@ -38,7 +42,7 @@ const SEED: u64 = 1;
 #[derive(Debug, thiserror::Error)]
 pub enum SetUpError {
     /// A Lambda has not been built.
-    #[error("the Lambda {name} is not in {}: run `cargo xtask demo`, which builds it", .directory.display())]
+    #[error("the Lambda {name} is not in {}: run `cargo xtask demo` or `sandbox`, which build it", .directory.display())]
     MissingLambda {
         /// Its name.
         name: &'static str,
@@ -46,8 +50,39 @@ pub enum SetUpError {
         directory: PathBuf,
     },
     /// The emulator could not be served.
-    #[error("cannot listen at a port of the loopback interface")]
-    Listen(#[from] io::Error),
+    #[error("cannot listen at {}", at_port(*.port))]
+    Listen {
+        /// The port that was asked for; 0 stands for any.
+        port: u16,
+        /// Why not.
+        source: io::Error,
+    },
+}
+
+fn at_port(port: u16) -> String {
+    if port == 0 { "a port of the loopback interface".to_owned() } else { format!("127.0.0.1:{port}") }
+}
+
+/// What runs behind the Tasks.
+#[derive(Debug, Clone)]
+pub enum Cast {
+    /// The Lambdas' binaries in this directory, started when they are first called.
+    Lambdas(PathBuf),
+    /// The same handlers, in this process.
+    Handlers,
+}
+
+/// Where and when a production is put on.
+#[derive(Debug)]
+pub struct Setting {
+    /// What the clock shows at the beginning.
+    pub begins: Timestamp,
+    /// How fast it runs.
+    pub speeds: Speeds,
+    /// The port on the loopback interface; 0 takes a free one.
+    pub port: u16,
+    /// What runs the jobs; they are simulated without one.
+    pub flink: Option<RealFlink>,
 }
 
 /// Finds out whether all Lambdas are there.
@@ -71,6 +106,13 @@ pub struct Production {
     emulator: Emulator,
     stage: Arc<RealStage>,
     logs: Logs,
+    server: JoinHandle<io::Result<()>>,
+}
+
+impl Drop for Production {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
 }
 
 impl Production {
@@ -85,22 +127,35 @@ impl Production {
         flink: Option<RealFlink>,
         news: UnboundedSender<News>,
     ) -> Result<Self, SetUpError> {
-        find_lambdas(directory)?;
-        let clock = Clock::starting_at(noon(), 1);
+        let setting = Setting { begins: noon(), speeds, port: 0, flink };
+        Self::put_on(Cast::Lambdas(directory.to_owned()), setting, news).await
+    }
+
+    /// The same with this cast, there and then.
+    ///
+    /// # Errors
+    /// When a Lambda is missing, or the port cannot be had.
+    pub async fn put_on(cast: Cast, setting: Setting, news: UnboundedSender<News>) -> Result<Self, SetUpError> {
+        if let Cast::Lambdas(directory) = &cast {
+            find_lambdas(directory)?;
+        }
+        let Setting { begins, speeds, port, flink } = setting;
+        let clock = Clock::starting_at(begins, 1);
         let (data_plane, timings): (Arc<dyn DataPlane>, Timings) = match &flink {
             Some(flink) => (flink.data_plane(), flink.timings()),
             None => (Arc::new(SimulatedDataPlane::new(clock.clone(), SEED)), Timings::default()),
         };
         let config = EmulatorConfig { seed: SEED, timings, ..EmulatorConfig::new(clock.clone(), data_plane) };
         let emulator = Emulator::new(config);
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
-        let endpoint = format!("http://{}", listener.local_addr()?);
-        let server = emulator.clone();
-        // Ends with the runtime. If it ended before, the Lambdas' calls would fail, and the scenario would tell.
-        tokio::spawn(async move { server.serve(listener, std::future::pending()).await });
+        let listen = |source| SetUpError::Listen { port, source };
+        let listener = TcpListener::bind(("127.0.0.1", port)).await.map_err(listen)?;
+        let endpoint = format!("http://{}", listener.local_addr().map_err(listen)?);
+        let answering = emulator.clone();
+        // If it ended before this, the Lambdas' calls would fail, and the scenario would tell.
+        let server = tokio::spawn(async move { answering.serve(listener, std::future::pending()).await });
         let logs = Logs::default();
         let stage = RealStage {
-            directory: directory.to_owned(),
+            cast,
             endpoint,
             logs: logs.clone(),
             pace: Arc::new(Pace::new(clock, speeds)),
@@ -109,7 +164,7 @@ impl Production {
             functions: Mutex::default(),
             books: Mutex::default(),
         };
-        Ok(Self { emulator, stage: Arc::new(stage), logs })
+        Ok(Self { emulator, stage: Arc::new(stage), logs, server })
     }
 
     /// Plays the scenario to its end.
@@ -123,6 +178,17 @@ impl Production {
     /// A world on this stage, with the emulator's applications in it.
     pub fn world(&self) -> World {
         World::on(self.stage.clone(), self.emulator.clone(), SEED)
+    }
+
+    /// Where the emulator answers.
+    pub fn endpoint(&self) -> &str {
+        &self.stage.endpoint
+    }
+
+    /// Ends the Lambdas of executions that have ended.
+    pub fn let_go(&self) {
+        let mut functions = self.stage.functions.lock().unwrap_or_else(PoisonError::into_inner);
+        functions.retain(|functions| Arc::strong_count(functions) > 1);
     }
 
     /// What the Lambdas log.
@@ -142,13 +208,13 @@ impl Production {
     }
 
     /// What sets the clock's speed.
-    pub fn pace(&self) -> &Pace {
+    pub fn pace(&self) -> &Arc<Pace> {
         &self.stage.pace
     }
 
-    /// Ends the Lambdas and whatever runs the jobs. Executions that were cut short have a moment to let go of their Lambdas;
+    /// Ends the server, the Lambdas and whatever runs the jobs. Executions that were cut short have a moment to let go of their Lambdas;
     /// those of them that they still hold then end with the runtime.
-    pub async fn shut_down(self) {
+    pub async fn shut_down(&self) {
         let functions = std::mem::take(&mut *self.stage.functions.lock().unwrap_or_else(PoisonError::into_inner));
         for functions in functions {
             for _ in 0..LETTING_GO_TRIES {
@@ -162,12 +228,13 @@ impl Production {
             }
         }
         self.emulator.shut_down().await;
+        self.server.abort();
     }
 }
 
 /// The stage with the real Lambdas on it.
 struct RealStage {
-    directory: PathBuf,
+    cast: Cast,
     endpoint: String,
     logs: Logs,
     pace: Arc<Pace>,
@@ -215,8 +282,9 @@ impl RealStage {
     }
 }
 
-impl Stage for RealStage {
-    fn functions(&self, _: &World, execution: &str) -> Arc<dyn TaskHandler> {
+impl RealStage {
+    /// The binaries of this directory, as an execution of this name calls them.
+    fn lambdas(&self, directory: &Path, execution: &str) -> Arc<dyn TaskHandler> {
         let environment = BTreeMap::from(
             [
                 ("AWS_ENDPOINT_URL", self.endpoint.as_str()),
@@ -232,7 +300,7 @@ impl Stage for RealStage {
         // They are started when they are first called.
         let functions = all_functions().map(|name| {
             let function = Function {
-                binary: self.directory.join(name),
+                binary: directory.join(name),
                 environment: environment.clone(),
                 timeout: LAMBDA_TIME_OUT,
                 memory_megabytes: LAMBDA_MEGABYTES,
@@ -243,7 +311,22 @@ impl Stage for RealStage {
         let sink = Arc::new(move |line: LogLine<'_>| logs.keep(line.line));
         let lambdas = Arc::new(LambdaFunctions::new(functions.collect(), sink));
         self.functions.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&lambdas));
-        Arc::new(Paced { lambdas, pace: Arc::clone(&self.pace) })
+        lambdas
+    }
+}
+
+impl Stage for RealStage {
+    fn functions(&self, world: &World, execution: &str) -> Arc<dyn TaskHandler> {
+        let functions = match &self.cast {
+            Cast::Lambdas(directory) => self.lambdas(directory, execution),
+            Cast::Handlers => Arc::new(Handlers::of(world, execution)),
+        };
+        Arc::new(Paced { functions, pace: Arc::clone(&self.pace) })
+    }
+
+    fn endpoint(&self) -> Endpoint {
+        // The emulator at its port.
+        Endpoint::Overridden
     }
 
     fn code(&self, behaviour: &Behaviour) -> Bytes {
@@ -277,9 +360,32 @@ impl Stage for RealStage {
     }
 }
 
-/// Lambdas in real time.
+/// The handlers of all state machines, in this process.
+struct Handlers {
+    deploy: world::Functions,
+    snapshots: Arc<dyn TaskHandler>,
+}
+
+impl Handlers {
+    fn of(world: &World, execution: &str) -> Self {
+        let snapshots = snapshot_functions(world, LostAnswers::default(), &Metrics::on(io::sink()));
+        Self { deploy: world.functions(execution), snapshots }
+    }
+}
+
+#[async_trait]
+impl TaskHandler for Handlers {
+    async fn invoke(&self, function_name: &str, payload: Value) -> Result<Value, TaskError> {
+        // Notify is one of both, and what it does for snapshots is what its Lambda does.
+        let is_of_snapshots = SNAPSHOT_FUNCTIONS.iter().any(|(_, name)| *name == function_name);
+        let functions: &dyn TaskHandler = if is_of_snapshots { &*self.snapshots } else { &self.deploy };
+        functions.invoke(function_name, payload).await
+    }
+}
+
+/// Functions in real time.
 struct Paced {
-    lambdas: Arc<LambdaFunctions>,
+    functions: Arc<dyn TaskHandler>,
     pace: Arc<Pace>,
 }
 
@@ -287,6 +393,6 @@ struct Paced {
 impl TaskHandler for Paced {
     async fn invoke(&self, function_name: &str, payload: Value) -> Result<Value, TaskError> {
         let _at_work = self.pace.invocation();
-        self.lambdas.invoke(function_name, payload).await
+        self.functions.invoke(function_name, payload).await
     }
 }

@@ -35,7 +35,7 @@ pub(crate) fn decode(protocol: Protocol, body: &[u8]) -> Option<Value> {
         Protocol::Cbor if body.is_empty() => Some(json!({})),
         Protocol::Cbor => from_cbor(&ciborium::from_reader::<Cbor, _>(body).ok()?),
         Protocol::Query => Some(from_form(body)),
-        Protocol::Json10(_) | Protocol::Json11 | Protocol::Rest => serde_json::from_slice(body).ok(),
+        Protocol::Json10(_) | Protocol::Json11 | Protocol::S3 | Protocol::Rest => serde_json::from_slice(body).ok(),
     }
 }
 
@@ -143,7 +143,7 @@ pub(super) fn encode(protocol: Protocol, operation: &str, request_id: &str, out:
             );
             answer(StatusCode::OK, "text/xml", Bytes::from(xml))
         }
-        Protocol::Json10(_) | Protocol::Json11 | Protocol::Rest => {
+        Protocol::Json10(_) | Protocol::Json11 | Protocol::S3 | Protocol::Rest => {
             answer(StatusCode::OK, "application/x-amz-json-1.0", to_json(out).to_string())
         }
     };
