@@ -17,6 +17,7 @@ use lifecycle::report::{Outcome, Report};
 use lifecycle::request::{Request, Restore, RestoreType, Stop};
 use lifecycle::retention::{Retention, Sweep};
 use lifecycle::snapshots::{SnapshotRequest, TagFilter};
+use lifecycle::timings::Timings;
 use lifecycle::verdict::Reason;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -410,6 +411,7 @@ fn every_member_of_a_report_is_described() {
         because: vec![Reason::PolicyHolds],
         failure: vec![Reason::NoJob],
         data: Some(Box::new(data)),
+        timings: Some(Timings { detect_seconds: Some(119), recover_seconds: Some(399) }),
         root_cause: RootCause::of(&[Reason::FirstFailure { failure }, restarts]).map(Box::new),
         next_step: Some("Look.".to_owned()),
         events: vec![lifecycle::deployment::Event { at: start, what: "something".to_owned() }],
@@ -419,7 +421,7 @@ fn every_member_of_a_report_is_described() {
     let report = json!(report);
     assert_eq!(mistakes_of(&validator(&closed(schema.clone())), &report), [""; 0]);
     // Only the state machine writes `told`, where it has to write the report.
-    for member in ["rootCause", "data"] {
+    for member in ["rootCause", "data", "timings"] {
         let described = schema["$defs"][member]["properties"].as_object().unwrap();
         assert_eq!(described.len(), report[member].as_object().unwrap().len(), "{member}");
     }

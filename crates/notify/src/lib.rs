@@ -4,10 +4,11 @@
 
 mod ended;
 mod handed;
+mod measured;
 mod snapshots;
 
 use aws_sdk_eventbridge::types::PutEventsRequestEntry;
-use handler::{Environment, Error, Execution};
+use handler::{Environment, Error, Execution, Metrics};
 use jiff::Timestamp;
 use lifecycle::deployment::{Deployment, StepError};
 use lifecycle::report::{Outcome, Report};
@@ -18,6 +19,7 @@ use serde_json::Value;
 
 pub use ended::{EXECUTION_EVENT_TYPE, EndedExecution, ExecutionDetail, StatusChange, tell_of_execution};
 pub use handed::{Told, tell_of};
+pub use measured::{OF_TIME, OUTCOMES};
 pub use snapshots::{SNAPSHOTS_EVENT_TYPE, SnapshotsEvent, tell_of_snapshots};
 
 /// `Source` of the events on the bus.
@@ -41,6 +43,15 @@ impl Notifier {
         let bus = environment.event_bus.clone().map(|bus| (aws_sdk_eventbridge::Client::from_conf(events), bus));
         Self { topic, bus }
     }
+}
+
+/// What the Lambda works with.
+#[derive(Debug, Clone)]
+pub struct Teller {
+    /// Where outcomes are told.
+    pub notifier: Notifier,
+    /// Where they are counted.
+    pub metrics: Metrics,
 }
 
 /// Something to tell: a letter for people, an event for machines.
@@ -125,8 +136,9 @@ pub struct NotifyEvent {
     pub deployment: Value,
 }
 
-/// Tells the outcome, and hands the deployment on with its report.
-pub async fn notify(notifier: &Notifier, event: NotifyEvent) -> Result<Deployment, Error> {
+/// Tells the outcome, and hands the deployment on with its report. The outcome is counted last, so that a step that is
+/// retried because it could not tell counts it once.
+pub async fn notify(teller: &Teller, event: NotifyEvent) -> Result<Deployment, Error> {
     let mut deployment = deployment_of(&event)?;
     let report = match deployment.report.take() {
         Some(report) => report,
@@ -135,7 +147,8 @@ pub async fn notify(notifier: &Notifier, event: NotifyEvent) -> Result<Deploymen
     let json = serde_json::to_string(&report).map_err(Error::Result)?;
     let subject = format!("{}: {}", report.application, report.outcome);
     let news = News { subject: &subject, text: &letter(&report), detail_type: EVENT_TYPE, detail: &json };
-    notifier.tell(&news).await?;
+    teller.notifier.tell(&news).await?;
+    measured::measure(&teller.metrics, &report);
     deployment.report = Some(report);
     Ok(deployment)
 }
@@ -163,6 +176,7 @@ fn letter(report: &Report) -> String {
     lines.extend(report.root_cause.iter().flat_map(|cause| cause.lines()));
     lines.extend(report.data.iter().map(|data| data.summary.clone()));
     lines.extend(report.next_step.clone().map(|next_step| format!("What to do: {next_step}")));
+    lines.extend(report.timings.map(|timings| timings.to_string()));
     lines.push(format!("Execution: {}", report.execution));
     lines.extend(report.reason.clone().map(|reason| format!("Asked for because: {reason}")));
     lines.push(String::new());
