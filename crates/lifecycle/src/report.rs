@@ -180,6 +180,32 @@ impl Report {
             events: deployment.events.clone(),
         }
     }
+
+    /// What the end means for the data, in a sentence or two for people.
+    pub fn about_data(&self) -> String {
+        if let Some(data) = &self.data {
+            return data.summary.clone();
+        }
+        let told = match self.outcome {
+            Outcome::Deployed | Outcome::RolledBack | Outcome::Restored => {
+                "Nothing runs. The state is in the application's snapshots."
+            }
+            Outcome::NoChange | Outcome::Refused => "Not touched.",
+            Outcome::Superseded | Outcome::NeedsAttention if self.taken.is_empty() => "Not touched by this deployment.",
+            Outcome::Superseded => "Up to whoever has taken over. This deployment has deleted no snapshot.",
+            Outcome::NeedsAttention => "Not verified. This deployment has deleted no snapshot.",
+        };
+        told.to_owned()
+    }
+
+    /// What a person should do now, in a sentence or two.
+    pub fn to_do(&self) -> String {
+        match (self.outcome, &self.root_cause, &self.next_step) {
+            (Outcome::RolledBack | Outcome::Restored, Some(cause), _) => format!("{} Then deploy again.", cause.advice),
+            (_, _, Some(next_step)) => next_step.clone(),
+            (_, _, None) => "Nothing.".to_owned(),
+        }
+    }
 }
 
 fn summary(deployment: &Deployment, outcome: Outcome, because: &[Reason]) -> String {

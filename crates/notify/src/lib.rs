@@ -4,6 +4,7 @@
 
 mod ended;
 mod handed;
+mod letter;
 mod measured;
 mod snapshots;
 
@@ -19,6 +20,7 @@ use serde_json::Value;
 
 pub use ended::{EXECUTION_EVENT_TYPE, EndedExecution, ExecutionDetail, StatusChange, tell_of_execution};
 pub use handed::{Told, tell_of};
+pub use letter::Letter;
 pub use measured::{OF_TIME, OUTCOMES};
 pub use snapshots::{SNAPSHOTS_EVENT_TYPE, SnapshotsEvent, tell_of_snapshots};
 
@@ -146,7 +148,8 @@ pub async fn notify(teller: &Teller, event: NotifyEvent) -> Result<Deployment, E
     };
     let json = serde_json::to_string(&report).map_err(Error::Result)?;
     let subject = format!("{}: {}", report.application, report.outcome);
-    let news = News { subject: &subject, text: &letter(&report), detail_type: EVENT_TYPE, detail: &json };
+    let text = letter(&report, &event.execution.id).to_string();
+    let news = News { subject: &subject, text: &text, detail_type: EVENT_TYPE, detail: &json };
     teller.notifier.tell(&news).await?;
     measured::measure(&teller.metrics, &report);
     deployment.report = Some(report);
@@ -171,15 +174,16 @@ fn cut_short(deployment: &mut Deployment, now: Timestamp) -> Report {
 }
 
 /// The report as a person reads it.
-fn letter(report: &Report) -> String {
-    let mut lines = vec![report.summary.clone()];
-    lines.extend(report.root_cause.iter().flat_map(|cause| cause.lines()));
-    lines.extend(report.data.iter().map(|data| data.summary.clone()));
-    lines.extend(report.next_step.clone().map(|next_step| format!("What to do: {next_step}")));
-    lines.extend(report.timings.map(|timings| timings.to_string()));
-    lines.push(format!("Execution: {}", report.execution));
-    lines.extend(report.reason.clone().map(|reason| format!("Asked for because: {reason}")));
-    lines.push(String::new());
-    lines.extend(report.events.iter().map(|event| format!("{}  {}", event.at, event.what)));
-    lines.join("\n")
+fn letter<'news>(report: &Report, execution_arn: &'news str) -> Letter<'news> {
+    let mut details = Vec::new();
+    details.extend(report.root_cause.iter().flat_map(|cause| cause.lines()));
+    details.extend(report.timings.map(|timings| timings.to_string()));
+    details.extend(report.reason.iter().map(|reason| format!("Asked for because: {reason}")));
+    if !details.is_empty() && !report.events.is_empty() {
+        details.push(String::new());
+    }
+    details.extend(report.events.iter().map(|event| format!("{}  {}", event.at, event.what)));
+    let happened = report.summary.clone();
+    let (data, to_do) = (report.about_data(), report.to_do());
+    Letter { happened, data, to_do, execution_arn: Some(execution_arn), details }
 }
