@@ -75,10 +75,13 @@ pub async fn tell_of_execution(notifier: &Notifier, event: StatusChange) -> Resu
     if ended.told_itself {
         return Ok(ended);
     }
-    let json = serde_json::to_string(&ended).map_err(Error::Result)?;
     let subject = format!("{}: {}", ended.about(), in_words(&ended.status));
-    let news =
-        News { subject: &subject, text: &letter(&ended).to_string(), detail_type: EXECUTION_EVENT_TYPE, detail: &json };
+    let news = News {
+        subject: &subject,
+        text: &letter(&ended).to_string(),
+        detail_type: EXECUTION_EVENT_TYPE,
+        detail: &ended,
+    };
     notifier.tell(&news).await?;
     Ok(ended)
 }

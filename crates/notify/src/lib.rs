@@ -15,7 +15,7 @@ use lifecycle::deployment::{Deployment, StepError};
 use lifecycle::report::{Outcome, Report};
 use lifecycle::verdict::Reason;
 use managed_flink::{Error as CallError, retry_budget};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub use ended::{EXECUTION_EVENT_TYPE, EndedExecution, ExecutionDetail, StatusChange, tell_of_execution};
@@ -26,6 +26,9 @@ pub use snapshots::{SNAPSHOTS_EVENT_TYPE, SnapshotsEvent, tell_of_snapshots};
 
 /// `Source` of the events on the bus.
 pub const EVENT_SOURCE: &str = "managed-flink.deployments";
+/// Version of the schemas of all events that we put on the bus, as `schemaVersion` in each `Detail`. The second number is
+/// raised when a member is added, the first when one goes, is renamed or means something else.
+pub const SCHEMA_VERSION: &str = "1.0";
 /// `DetailType` of the events on the bus; `Detail` is the report.
 pub const EVENT_TYPE: &str = "Deployment Ended";
 
@@ -58,32 +61,48 @@ pub struct Teller {
 
 /// Something to tell: a letter for people, an event for machines.
 #[derive(Debug, Clone, Copy)]
-pub struct News<'news> {
+pub struct News<'news, Detail> {
     /// Subject of the letter. What SNS does not take in one is replaced, and what is too long is cut off.
     pub subject: &'news str,
     /// The letter.
     pub text: &'news str,
     /// `DetailType` of the event.
     pub detail_type: &'news str,
-    /// `Detail` of the event: a JSON object.
-    pub detail: &'news str,
+    /// `Detail` of the event: what makes a JSON object.
+    pub detail: &'news Detail,
+}
+
+/// The `Detail` as it is put on the bus.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Versioned<'news, Detail> {
+    schema_version: &'static str,
+    #[serde(flatten)]
+    detail: &'news Detail,
 }
 
 impl Notifier {
     /// Tells it wherever something is configured.
-    pub async fn tell(&self, news: &News<'_>) -> Result<(), Error> {
+    pub async fn tell<Detail: Serialize>(&self, news: &News<'_, Detail>) -> Result<(), Error> {
         self.tell_with(Some((news.subject, news.text)), news.detail_type, news.detail).await
     }
 
     /// Tells machines, and people where there is a letter: its subject and its text. Where the one fails the other is told all
     /// the same, so that a retry may tell machines again. Once people have their letter, the error of the bus keeps its own
     /// name, and most of those are not retried: the letter would come again, too.
-    async fn tell_with(&self, letter: Option<(&str, &str)>, detail_type: &str, detail: &str) -> Result<(), Error> {
+    async fn tell_with<Detail: Serialize>(
+        &self,
+        letter: Option<(&str, &str)>,
+        detail_type: &str,
+        detail: &Detail,
+    ) -> Result<(), Error> {
+        let detail = serde_json::to_string(&Versioned { schema_version: SCHEMA_VERSION, detail });
+        let detail = detail.map_err(Error::Result)?;
         let written = match letter {
             Some((subject, text)) => self.write(subject, text).await,
             None => Ok(false),
         };
-        let put = self.put(detail_type, detail).await;
+        let put = self.put(detail_type, &detail).await;
         match (written, put) {
             (Ok(_), Ok(())) => Ok(()),
             (Ok(true), Err(error)) => Err(error.into()),
@@ -146,10 +165,9 @@ pub async fn notify(teller: &Teller, event: NotifyEvent) -> Result<Deployment, E
         Some(report) => report,
         None => cut_short(&mut deployment, event.now),
     };
-    let json = serde_json::to_string(&report).map_err(Error::Result)?;
     let subject = format!("{}: {}", report.application, report.outcome);
     let text = letter(&report, &event.execution.id).to_string();
-    let news = News { subject: &subject, text: &text, detail_type: EVENT_TYPE, detail: &json };
+    let news = News { subject: &subject, text: &text, detail_type: EVENT_TYPE, detail: &report };
     teller.notifier.tell(&news).await?;
     measured::measure(&teller.metrics, &report);
     deployment.report = Some(report);

@@ -22,11 +22,10 @@ pub struct SnapshotsEvent {
 /// Tells what came of the run, and hands it on.
 pub async fn tell_of_snapshots(notifier: &Notifier, event: SnapshotsEvent) -> Result<RunSummary, Error> {
     let SnapshotsEvent { execution, snapshots: summary } = event;
-    let json = serde_json::to_string(&summary).map_err(Error::Result)?;
     let subject = format!("Snapshots: {}", summary.outcome);
     let text = summary.is_worth_telling().then(|| letter(&summary, &execution.id).to_string());
     let letter = text.as_deref().map(|text| (subject.as_str(), text));
-    notifier.tell_with(letter, SNAPSHOTS_EVENT_TYPE, &json).await?;
+    notifier.tell_with(letter, SNAPSHOTS_EVENT_TYPE, &summary).await?;
     Ok(summary)
 }
 

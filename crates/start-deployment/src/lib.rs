@@ -146,9 +146,8 @@ impl Starter {
         reply.outcome = Outcome::Refused;
         reply.reasons = reasons;
         let text = letter(&reply).to_string();
-        let detail = serde_json::to_string(&reply).map_err(Error::Result)?;
         let subject = format!("Upload refused: {}", reply.object);
-        let news = News { subject: &subject, text: &text, detail_type: EVENT_TYPE, detail: &detail };
+        let news = News { subject: &subject, text: &text, detail_type: EVENT_TYPE, detail: &reply };
         self.notifier.tell(&news).await?;
         Ok(reply)
     }
