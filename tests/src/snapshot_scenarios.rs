@@ -196,7 +196,7 @@ pub(crate) fn snapshot_functions(world: &World, lost: LostAnswers, metrics: &Met
 #[async_trait]
 impl TaskHandler for SnapshotFunctions {
     async fn invoke(&self, function: &str, payload: Value) -> Result<Value, TaskError> {
-        let Some(Functions { flink, notifier, turns }) = self.each.get(function) else {
+        let Some(Functions { flink, teller, turns }) = self.each.get(function) else {
             let error = "Lambda.ResourceNotFoundException".to_owned();
             return Err(TaskError { error, cause: format!("there is no function {function}") });
         };
@@ -212,7 +212,7 @@ impl TaskHandler for SnapshotFunctions {
                 let pruner = Pruner { flink: service, turns, metrics: self.metrics.clone() };
                 invoke(&pruner, &async |p: &_, e| prune_snapshots(p, e).await, payload).await
             }
-            _ => invoke(notifier, &async |n: &_, e| notify::tell_of(n, e).await, payload).await,
+            _ => invoke(teller, &async |t: &_, e| notify::tell_of(t, e).await, payload).await,
         };
         let mut lost = self.lost.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(place) = lost.iter().position(|lost| *lost == function) {

@@ -15,7 +15,7 @@ use emulator::step_functions::{Execution, ExecutionEnd, ExecutionEvent};
 use handler::{Environment, Error, invoke};
 use jiff::Timestamp;
 use lifecycle::report::{Outcome, Report};
-use notify::Notifier;
+use notify::{Notifier, Teller};
 use serde_json::{Value, json};
 use start_deployment::{Settings, Starter};
 use tokio::sync::mpsc::UnboundedReceiver;
@@ -167,7 +167,7 @@ impl Story {
 /// A Lambda that is invoked asynchronously.
 pub(crate) enum Function {
     StartDeployment(Box<Starter>),
-    Notify(Box<Notifier>),
+    Notify(Box<Teller>),
 }
 
 impl Function {
@@ -177,9 +177,9 @@ impl Function {
                 let function = async |starter: &_, event| start_deployment::start_deployment(starter, event).await;
                 invoke(starter.as_ref(), &function, event).await
             }
-            Self::Notify(notifier) => {
-                let function = async |notifier: &_, event| notify::tell_of(notifier, event).await;
-                invoke(notifier.as_ref(), &function, event).await
+            Self::Notify(teller) => {
+                let function = async |teller: &_, event| notify::tell_of(teller, event).await;
+                invoke(teller.as_ref(), &function, event).await
             }
         }
     }
@@ -240,7 +240,8 @@ impl Account {
         });
         let settings = settings.map_err(|error| error.to_string())?;
         let starter = Starter::new(&world.sdk(START_DEPLOYMENT), &environment(), settings);
-        let net = Arc::new(Function::Notify(Box::new(Notifier::new(&world.sdk(NET), &environment()))));
+        let notifier = Notifier::new(&world.sdk(NET), &environment());
+        let net = Arc::new(Function::Notify(Box::new(Teller { notifier, metrics: world.stage.metrics() })));
         let (logs, ended) = (Logs::default(), Ended::default());
         let events = world.emulator.executions().listen();
         let writer = logs.clone();

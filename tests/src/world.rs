@@ -17,10 +17,10 @@ use clock::Clock;
 use emulator::simulated::{Behaviour, SimulatedDataPlane};
 use emulator::step_functions::{Execution, ExecutionEnd, ExecutionStatus, LedgerError};
 use emulator::{Breaker, Emulator, EmulatorConfig, InProcessHttp, Timings};
-use handler::{Environment, Error, invoke};
+use handler::{Environment, Error, Metrics, invoke};
 use jiff::{SignedDuration, Timestamp};
 use managed_flink::{BoxFuture, Endpoint, FlinkResponse, FlinkTransport, ManagedFlink, SecretUrl, TransportError};
-use notify::Notifier;
+use notify::{Notifier, Teller};
 use serde_json::{Value, json};
 use turns::TurnTable;
 
@@ -145,6 +145,11 @@ pub trait Stage: Send + Sync {
 
     /// Is told what happens around the executions.
     fn happens(&self, _happening: &Happening, _world: &World) {}
+
+    /// Where metrics are written; nowhere as a rule.
+    fn metrics(&self) -> Metrics {
+        Metrics::on(std::io::sink())
+    }
 
     /// What stands between this caller and the services; nothing as a rule.
     fn wire(&self, _world: &World, _principal: &str) -> Option<Arc<dyn Wire>> {
@@ -425,7 +430,7 @@ impl World {
         };
         Functions {
             flink: ManagedFlink::new(&sdk, transport, self.stage.endpoint()),
-            notifier: Notifier::new(&sdk, &environment),
+            teller: Teller { notifier: Notifier::new(&sdk, &environment), metrics: self.stage.metrics() },
             turns: TurnTable::new(&sdk, TURNS),
         }
     }
@@ -672,7 +677,7 @@ impl FlinkTransport for InProcessTransport {
 /// The shipped handlers, in the process.
 pub struct Functions {
     pub(crate) flink: ManagedFlink,
-    pub(crate) notifier: Notifier,
+    pub(crate) teller: Teller,
     pub(crate) turns: TurnTable,
 }
 
@@ -695,7 +700,7 @@ impl TaskHandler for Functions {
             "roll-back" => invoke(flink, &async |f: &_, e| roll_back::roll_back(f, e).await, event).await,
             "force-stop" => invoke(flink, &async |f: &_, e| force_stop::force_stop(f, e).await, event).await,
             "restore" => invoke(flink, &async |f: &_, e| restore::restore(f, e).await, event).await,
-            "notify" => invoke(&self.notifier, &async |n: &_, e| notify::notify(n, e).await, event).await,
+            "notify" => invoke(&self.teller, &async |t: &_, e| notify::notify(t, e).await, event).await,
             other => {
                 return Err(TaskError {
                     error: "Lambda.ResourceNotFoundException".to_owned(),

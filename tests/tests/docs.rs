@@ -25,16 +25,6 @@ use serde_json::{Value, json};
 /// Price of a state transition of a Standard workflow in us-east-1, in millionths of a dollar.
 const TRANSITION_MICRODOLLARS: u64 = 25;
 
-const OUTCOMES: [Outcome; 7] = [
-    Outcome::Deployed,
-    Outcome::NoChange,
-    Outcome::RolledBack,
-    Outcome::Restored,
-    Outcome::Superseded,
-    Outcome::Refused,
-    Outcome::NeedsAttention,
-];
-
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
@@ -182,23 +172,27 @@ fn every_field_of_the_request_is_told_with_its_default() {
 fn every_outcome_is_told_with_what_becomes_of_the_execution() {
     let (readme, runbook) = (page("README.md"), page("docs/operations.md"));
     let rows = rows(&readme);
-    for outcome in OUTCOMES {
+    for outcome in notify::OUTCOMES {
         let name = outcome.to_string();
         assert_eq!(row(&rows, &name)[1], if outcome.is_success() { "succeeds" } else { "fails" }, "{name}");
         assert!(runbook.contains(&format!("- **`{name}`**: ")), "the runbook does not say what {name} means");
     }
     let told = rows.iter().filter(|row| ["succeeds", "fails"].contains(&row[1].as_str())).count();
-    assert_eq!(told, OUTCOMES.len(), "an outcome is told that does not exist");
+    assert_eq!(told, notify::OUTCOMES.len(), "an outcome is told that does not exist");
 }
 
 #[test]
 fn the_runbook_has_the_headings_that_reports_and_letters_point_to() {
     let runbook = page("docs/operations.md");
-    for (path, heading) in
-        [("crates/lifecycle/src/report.rs", "NeedsAttention"), ("crates/notify/src/ended.rs", "Stopping a deployment")]
-    {
+    for (path, heading) in [
+        ("crates/lifecycle/src/report.rs", "NeedsAttention"),
+        ("crates/notify/src/ended.rs", "Stopping a deployment"),
+        ("crates/notify/src/snapshots.rs", "What came of it"),
+        ("crates/notify/src/snapshots.rs", "Error names"),
+    ] {
         assert!(page(path).contains(&format!("\\\"{heading}\\\"")), "{path} does not point to {heading}");
-        assert!(runbook.lines().any(|line| line == format!("## {heading}")), "there is no heading {heading}");
+        let is_heading = |line: &str| line.starts_with("##") && line.trim_start_matches('#') == format!(" {heading}");
+        assert!(runbook.lines().any(is_heading), "there is no heading {heading}");
     }
 }
 
@@ -484,11 +478,28 @@ fn the_runbook_names_the_lambdas_that_may_use_the_keys() {
 fn every_kind_of_event_that_is_put_on_the_bus_is_in_the_runbook() {
     let told = rows(section(&page("docs/operations.md"), "## Notifications, alarms and dead letters"));
     let told: BTreeSet<&str> =
-        told.iter().skip(2).take_while(|row| row[0] != "output").map(|row| row[0].as_str()).collect();
+        told.iter().skip(2).take_while(|row| row[0] != "metric").map(|row| row[0].as_str()).collect();
     let put =
         [notify::EVENT_TYPE, notify::SNAPSHOTS_EVENT_TYPE, notify::EXECUTION_EVENT_TYPE, start_deployment::EVENT_TYPE];
     assert_eq!(told, BTreeSet::from(put));
     assert!(page("docs/operations.md").contains(&format!("`{}`", notify::EVENT_SOURCE)));
+}
+
+#[test]
+fn every_metric_of_a_deployments_end_is_in_the_runbook_and_on_the_dashboard() {
+    let of_outcomes = notify::OUTCOMES.map(Outcome::name);
+    let written: BTreeSet<&str> = of_outcomes.into_iter().chain(notify::OF_TIME).collect();
+    let runbook = page("docs/operations.md");
+    let told = rows(section(&runbook, "### Metrics"));
+    let told: BTreeSet<&str> = told.iter().skip(2).flat_map(|row| row[0].split(", ")).collect();
+    assert_eq!(told, written);
+    let dashboard = cloud_formation("template.yaml")["Resources"]["Dashboard"].to_string();
+    for name in written {
+        assert!(
+            dashboard.contains(&format!("MetricName=\\\\\\\"{name}\\\\\\\"")),
+            "the dashboard does not show {name}"
+        );
+    }
 }
 
 #[test]

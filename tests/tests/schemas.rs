@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use emulator::simulated::{Behaviour, JobFault, RestartDelay};
 use jsonschema::Validator;
 use lifecycle::cause::{Category, Kind, RootCause};
 use lifecycle::data::{DataReport, RestoredSnapshot};
@@ -17,7 +18,10 @@ use lifecycle::report::{Outcome, Report};
 use lifecycle::request::{Request, Restore, RestoreType, Stop};
 use lifecycle::retention::{Retention, Sweep};
 use lifecycle::snapshots::{SnapshotRequest, TagFilter};
+use lifecycle::timings::Timings;
 use lifecycle::verdict::Reason;
+use scenarios::upload_scenarios::Account;
+use scenarios::world::App;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -47,7 +51,7 @@ fn with(members: &Value) -> Value {
 
 #[test]
 fn the_schemas_are_schemas() {
-    for name in ["request", "report", "snapshots"] {
+    for name in ["request", "report", "snapshots", "snapshots-taken", "upload-refused", "execution-ended"] {
         let schema = schema(name);
         assert_eq!(schema["$schema"], "https://json-schema.org/draft/2020-12/schema", "{name}");
         assert!(jsonschema::meta::is_valid(&schema), "{name}: {:?}", jsonschema::meta::validate(&schema).err());
@@ -68,6 +72,66 @@ fn every_sample_is_valid() {
         }
         assert!(seen >= at_least, "only {seen} samples of {name}");
     }
+}
+
+/// The kinds of events for machines, each with its schema.
+const EVENTS: [(&str, &str); 4] = [
+    (notify::EVENT_TYPE, "report"),
+    (notify::SNAPSHOTS_EVENT_TYPE, "snapshots-taken"),
+    (notify::EXECUTION_EVENT_TYPE, "execution-ended"),
+    (start_deployment::EVENT_TYPE, "upload-refused"),
+];
+
+/// Asserts that the detail of an event is as the schema of its kind describes it, all its members.
+fn assert_conforms(kind: &str, detail: &Value) {
+    let (_, name) = EVENTS.iter().find(|(known, _)| *known == kind).unwrap();
+    let schema = validator(&closed(schema(name)));
+    assert_eq!(mistakes_of(&schema, detail), [""; 0], "{kind}: {detail}");
+    assert_eq!(detail["schemaVersion"], notify::SCHEMA_VERSION, "{kind}");
+}
+
+#[test]
+fn every_sample_of_an_event_for_machines_conforms() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../events/notifications");
+    let mut kinds = BTreeSet::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let event: Value = serde_json::from_str(&std::fs::read_to_string(entry.unwrap().path()).unwrap()).unwrap();
+        assert_eq!(event["source"], notify::EVENT_SOURCE);
+        let kind = event["detail-type"].as_str().unwrap();
+        assert_conforms(kind, &event["detail"]);
+        kinds.insert(kind.to_owned());
+    }
+    assert_eq!(kinds, EVENTS.iter().map(|(kind, _)| (*kind).to_owned()).collect());
+}
+
+#[test]
+fn every_schema_of_an_event_tells_the_version_that_is_sent() {
+    for (kind, name) in EVENTS {
+        assert_eq!(schema(name)["properties"]["schemaVersion"]["examples"], json!([notify::SCHEMA_VERSION]), "{kind}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_event_for_machines_conforms() {
+    let account = Account::with(&App::default()).await.unwrap();
+    let (good, key) = (Behaviour::healthy(), "applications/orders/orders.jar");
+    let bad = Behaviour::from(JobFault::OpenFails).restarting(RestartDelay::Fixed { seconds: 10 });
+    account.deliver(&account.upload("orders.jar", &good)).await;
+    account.deliver(&account.upload(key, &bad)).await;
+    account.story().await.unwrap();
+    account.start_by_hand("by-hand", &json!({ "application": "orders", "stop": "graceful" })).await.unwrap();
+    account.wait(20).await;
+    account.abort("by-hand").await.unwrap();
+    for input in [json!({ "application": "orders" }), json!({ "applications": ["absent"] }), json!({})] {
+        let name = format!("snapshots-{}", input.as_object().unwrap().keys().map(String::as_str).collect::<String>());
+        account.world.take_snapshots(&name, &input).await.unwrap();
+    }
+    let story = account.story().await.unwrap();
+    for (kind, detail) in &story.events {
+        assert_conforms(kind, detail);
+    }
+    let kinds: BTreeSet<&str> = story.events.iter().map(|(kind, _)| kind.as_str()).collect();
+    assert_eq!(kinds, EVENTS.iter().map(|(kind, _)| *kind).collect());
 }
 
 #[test]
@@ -410,6 +474,7 @@ fn every_member_of_a_report_is_described() {
         because: vec![Reason::PolicyHolds],
         failure: vec![Reason::NoJob],
         data: Some(Box::new(data)),
+        timings: Some(Timings { detect_seconds: Some(119), recover_seconds: Some(399) }),
         root_cause: RootCause::of(&[Reason::FirstFailure { failure }, restarts]).map(Box::new),
         next_step: Some("Look.".to_owned()),
         events: vec![lifecycle::deployment::Event { at: start, what: "something".to_owned() }],
@@ -418,12 +483,16 @@ fn every_member_of_a_report_is_described() {
     let schema = schema("report");
     let report = json!(report);
     assert_eq!(mistakes_of(&validator(&closed(schema.clone())), &report), [""; 0]);
-    // Only the state machine writes `told`, where it has to write the report.
-    for member in ["rootCause", "data"] {
+    // Only the state machine writes `told`, where it has to write the report, and only the event has its schema's version.
+    for member in ["rootCause", "data", "timings"] {
         let described = schema["$defs"][member]["properties"].as_object().unwrap();
         assert_eq!(described.len(), report[member].as_object().unwrap().len(), "{member}");
     }
-    let described = schema["properties"].as_object().unwrap().keys().filter(|member| *member != "told");
+    let described = schema["properties"]
+        .as_object()
+        .unwrap()
+        .keys()
+        .filter(|member| !["told", "schemaVersion"].contains(&member.as_str()));
     assert_eq!(described.collect::<BTreeSet<_>>(), report.as_object().unwrap().keys().collect());
     // Whether the execution succeeds follows from the outcome.
     for (outcome, success, is_valid) in [

@@ -15,6 +15,9 @@ pub struct DataNotes {
     /// When the first call began that may have stopped the job.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub began_at: Option<Timestamp>,
+    /// When the change was found bad: the moment of the first failing verdict.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub found_bad_at: Option<Timestamp>,
     /// When the last start or rollback was decided.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restarted_at: Option<Timestamp>,

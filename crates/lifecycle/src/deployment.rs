@@ -568,6 +568,7 @@ impl Deployment {
         }
         if verdict.is == Judgement::Failing && self.failure.is_empty() {
             self.failure.clone_from(&verdict.reasons);
+            self.data.found_bad_at = Some(now);
         }
         self.verdict = Some(verdict);
     }

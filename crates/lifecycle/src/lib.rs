@@ -23,6 +23,7 @@ pub mod retention;
 pub mod snapshots;
 pub mod status;
 pub mod stopped;
+pub mod timings;
 pub mod turn;
 pub mod verdict;
 pub mod watch;

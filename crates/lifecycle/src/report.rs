@@ -7,6 +7,7 @@ use crate::cause::RootCause;
 use crate::data::DataReport;
 use crate::deployment::{Deployment, Event, Rung, one_line};
 use crate::refusal::Refusal;
+use crate::timings::Timings;
 use crate::verdict::{Reason, in_words};
 
 /// How a deployment ended.
@@ -36,11 +37,24 @@ impl Outcome {
             Self::RolledBack | Self::Restored | Self::Refused | Self::NeedsAttention => false,
         }
     }
+
+    /// Its name, as reports, errors of executions and metrics have it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Deployed => "Deployed",
+            Self::NoChange => "NoChange",
+            Self::RolledBack => "RolledBack",
+            Self::Restored => "Restored",
+            Self::Superseded => "Superseded",
+            Self::Refused => "Refused",
+            Self::NeedsAttention => "NeedsAttention",
+        }
+    }
 }
 
 impl std::fmt::Display for Outcome {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        std::fmt::Debug::fmt(self, formatter)
+        formatter.write_str(self.name())
     }
 }
 
@@ -85,6 +99,9 @@ pub struct Report {
     /// What has become of the state, where a job of the deployment's making runs at the end and was verified.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub data: Option<Box<DataReport>>,
+    /// How long it took to find the change bad and to come back, where it was found bad.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub timings: Option<Timings>,
     /// What is wrong with the request, if something is.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub refusals: Vec<Refusal>,
@@ -126,6 +143,7 @@ impl Report {
             failure: Vec::new(),
             root_cause: None,
             data: None,
+            timings: None,
             refusals,
             next_step: Some("Correct the request and send it again.".into()),
             started_at,
@@ -155,10 +173,37 @@ impl Report {
             failure: deployment.failure.clone(),
             root_cause: RootCause::of(&deployment.failure).map(Box::new),
             data: if is_verified { DataReport::of(deployment).map(Box::new) } else { None },
+            timings: Timings::of(deployment, outcome, now),
             refusals: Vec::new(),
             started_at: deployment.started_at,
             ended_at: now,
             events: deployment.events.clone(),
+        }
+    }
+
+    /// What the end means for the data, in a sentence or two for people.
+    pub fn about_data(&self) -> String {
+        if let Some(data) = &self.data {
+            return data.summary.clone();
+        }
+        let told = match self.outcome {
+            Outcome::Deployed | Outcome::RolledBack | Outcome::Restored => {
+                "Nothing runs. The state is in the application's snapshots."
+            }
+            Outcome::NoChange | Outcome::Refused => "Not touched.",
+            Outcome::Superseded | Outcome::NeedsAttention if self.taken.is_empty() => "Not touched by this deployment.",
+            Outcome::Superseded => "Up to whoever has taken over. This deployment has deleted no snapshot.",
+            Outcome::NeedsAttention => "Not verified. This deployment has deleted no snapshot.",
+        };
+        told.to_owned()
+    }
+
+    /// What a person should do now, in a sentence or two.
+    pub fn to_do(&self) -> String {
+        match (self.outcome, &self.root_cause, &self.next_step) {
+            (Outcome::RolledBack | Outcome::Restored, Some(cause), _) => format!("{} Then deploy again.", cause.advice),
+            (_, _, Some(next_step)) => next_step.clone(),
+            (_, _, None) => "Nothing.".to_owned(),
         }
     }
 }

@@ -318,7 +318,7 @@ impl Request {
 }
 
 /// Whether the service would take this as the name of an application.
-pub(crate) fn is_application_name(name: &str) -> bool {
+pub fn is_application_name(name: &str) -> bool {
     let good = |character: char| character.is_ascii_alphanumeric() || "_.-".contains(character);
     (1..=128).contains(&name.len()) && name.chars().all(good)
 }

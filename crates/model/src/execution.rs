@@ -403,6 +403,7 @@ impl Handlers {
         deployment.events.clear();
         deployment.decided = None;
         deployment.failure.clear();
+        deployment.data.found_bad_at = None;
         deployment.wait_seconds = 0;
         deployment.refused_times = deployment.refused_times.min(1);
         if let Some(job) = &mut deployment.job {
@@ -412,6 +413,7 @@ impl Handlers {
             report.summary.clear();
             report.events.clear();
             report.failure.clear();
+            report.timings = None;
         }
         let key = serde_json::to_string(&deployment).unwrap_or_default();
         let next = u32::try_from(self.deployments.len()).unwrap_or(u32::MAX);

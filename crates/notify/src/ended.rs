@@ -8,7 +8,7 @@ use lifecycle::snapshots::RunOutcome;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{News, Notifier};
+use crate::{Letter, News, Notifier};
 
 /// `DetailType` of the event on the bus; `Detail` is the [`EndedExecution`].
 pub const EXECUTION_EVENT_TYPE: &str = "Execution Ended";
@@ -75,9 +75,13 @@ pub async fn tell_of_execution(notifier: &Notifier, event: StatusChange) -> Resu
     if ended.told_itself {
         return Ok(ended);
     }
-    let json = serde_json::to_string(&ended).map_err(Error::Result)?;
     let subject = format!("{}: {}", ended.about(), in_words(&ended.status));
-    let news = News { subject: &subject, text: &letter(&ended), detail_type: EXECUTION_EVENT_TYPE, detail: &json };
+    let news = News {
+        subject: &subject,
+        text: &letter(&ended).to_string(),
+        detail_type: EXECUTION_EVENT_TYPE,
+        detail: &ended,
+    };
     notifier.tell(&news).await?;
     Ok(ended)
 }
@@ -136,14 +140,16 @@ fn in_words(status: &str) -> &'static str {
 }
 
 /// What a person reads.
-fn letter(ended: &EndedExecution) -> String {
+fn letter(ended: &EndedExecution) -> Letter<'_> {
     let EndedExecution { summary, execution_arn, .. } = ended;
     let whom = ended.application.as_deref().unwrap_or("the applications of its input");
-    format!(
-        "{summary} Nothing watches {whom} any more, and what was under way there goes on.\n\
-         What to do: look at {whom} in the console, and follow docs/operations.md, \"Stopping a deployment\".\n\
-         Execution: {execution_arn}"
-    )
+    Letter {
+        happened: format!("{summary} Nothing watches {whom} any more, and what was under way there goes on."),
+        data: "Not verified.".to_owned(),
+        to_do: format!("Look at {whom} in the console, and follow docs/operations.md, \"Stopping a deployment\"."),
+        execution_arn: Some(execution_arn),
+        details: Vec::new(),
+    }
 }
 
 #[cfg(test)]
@@ -191,7 +197,7 @@ mod tests {
         assert!(!ended.told_itself);
         assert_eq!(ended.about(), "orders");
         assert_eq!(ended.summary, "The execution was aborted without an outcome.");
-        let letter = letter(&ended);
+        let letter = letter(&ended).to_string();
         assert!(letter.contains("Nothing watches orders any more"), "{letter}");
         assert!(letter.ends_with("execution:flink-deploy:release-2"), "{letter}");
     }

@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::ended::{EndedExecution, STATUS_CHANGE, tell_of_execution};
-use crate::{Notifier, notify, tell_of_snapshots};
+use crate::{Teller, notify, tell_of_snapshots};
 
 /// What was told of, handed on.
 #[derive(Debug, Serialize)]
@@ -37,14 +37,14 @@ impl Answer for Told {
 }
 
 /// Tells of whatever the event is about.
-pub async fn tell_of(notifier: &Notifier, event: Value) -> Result<Told, Error> {
+pub async fn tell_of(teller: &Teller, event: Value) -> Result<Told, Error> {
     if event.get("snapshots").is_some() {
-        let summary = tell_of_snapshots(notifier, read(event)?).await?;
+        let summary = tell_of_snapshots(&teller.notifier, read(event)?).await?;
         return Ok(Told::Snapshots(Box::new(summary)));
     }
     if event.get("detail-type").is_some_and(|kind| kind == STATUS_CHANGE) {
-        let ended = tell_of_execution(notifier, read(event)?).await?;
+        let ended = tell_of_execution(&teller.notifier, read(event)?).await?;
         return Ok(Told::Execution(Box::new(ended)));
     }
-    Ok(Told::Deployment(Box::new(notify(notifier, read(event)?).await?)))
+    Ok(Told::Deployment(Box::new(notify(teller, read(event)?).await?)))
 }

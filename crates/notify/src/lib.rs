@@ -4,24 +4,31 @@
 
 mod ended;
 mod handed;
+mod letter;
+mod measured;
 mod snapshots;
 
 use aws_sdk_eventbridge::types::PutEventsRequestEntry;
-use handler::{Environment, Error, Execution};
+use handler::{Environment, Error, Execution, Metrics};
 use jiff::Timestamp;
 use lifecycle::deployment::{Deployment, StepError};
 use lifecycle::report::{Outcome, Report};
 use lifecycle::verdict::Reason;
 use managed_flink::{Error as CallError, retry_budget};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub use ended::{EXECUTION_EVENT_TYPE, EndedExecution, ExecutionDetail, StatusChange, tell_of_execution};
 pub use handed::{Told, tell_of};
+pub use letter::Letter;
+pub use measured::{OF_TIME, OUTCOMES};
 pub use snapshots::{SNAPSHOTS_EVENT_TYPE, SnapshotsEvent, tell_of_snapshots};
 
 /// `Source` of the events on the bus.
 pub const EVENT_SOURCE: &str = "managed-flink.deployments";
+/// Version of the schemas of all events that we put on the bus, as `schemaVersion` in each `Detail`. The second number is
+/// raised when a member is added, the first when one goes, is renamed or means something else.
+pub const SCHEMA_VERSION: &str = "1.0";
 /// `DetailType` of the events on the bus; `Detail` is the report.
 pub const EVENT_TYPE: &str = "Deployment Ended";
 
@@ -43,34 +50,59 @@ impl Notifier {
     }
 }
 
+/// What the Lambda works with.
+#[derive(Debug, Clone)]
+pub struct Teller {
+    /// Where outcomes are told.
+    pub notifier: Notifier,
+    /// Where they are counted.
+    pub metrics: Metrics,
+}
+
 /// Something to tell: a letter for people, an event for machines.
 #[derive(Debug, Clone, Copy)]
-pub struct News<'news> {
+pub struct News<'news, Detail> {
     /// Subject of the letter. What SNS does not take in one is replaced, and what is too long is cut off.
     pub subject: &'news str,
     /// The letter.
     pub text: &'news str,
     /// `DetailType` of the event.
     pub detail_type: &'news str,
-    /// `Detail` of the event: a JSON object.
-    pub detail: &'news str,
+    /// `Detail` of the event: what makes a JSON object.
+    pub detail: &'news Detail,
+}
+
+/// The `Detail` as it is put on the bus.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Versioned<'news, Detail> {
+    schema_version: &'static str,
+    #[serde(flatten)]
+    detail: &'news Detail,
 }
 
 impl Notifier {
     /// Tells it wherever something is configured.
-    pub async fn tell(&self, news: &News<'_>) -> Result<(), Error> {
+    pub async fn tell<Detail: Serialize>(&self, news: &News<'_, Detail>) -> Result<(), Error> {
         self.tell_with(Some((news.subject, news.text)), news.detail_type, news.detail).await
     }
 
     /// Tells machines, and people where there is a letter: its subject and its text. Where the one fails the other is told all
     /// the same, so that a retry may tell machines again. Once people have their letter, the error of the bus keeps its own
     /// name, and most of those are not retried: the letter would come again, too.
-    async fn tell_with(&self, letter: Option<(&str, &str)>, detail_type: &str, detail: &str) -> Result<(), Error> {
+    async fn tell_with<Detail: Serialize>(
+        &self,
+        letter: Option<(&str, &str)>,
+        detail_type: &str,
+        detail: &Detail,
+    ) -> Result<(), Error> {
+        let detail = serde_json::to_string(&Versioned { schema_version: SCHEMA_VERSION, detail });
+        let detail = detail.map_err(Error::Result)?;
         let written = match letter {
             Some((subject, text)) => self.write(subject, text).await,
             None => Ok(false),
         };
-        let put = self.put(detail_type, detail).await;
+        let put = self.put(detail_type, &detail).await;
         match (written, put) {
             (Ok(_), Ok(())) => Ok(()),
             (Ok(true), Err(error)) => Err(error.into()),
@@ -125,17 +157,19 @@ pub struct NotifyEvent {
     pub deployment: Value,
 }
 
-/// Tells the outcome, and hands the deployment on with its report.
-pub async fn notify(notifier: &Notifier, event: NotifyEvent) -> Result<Deployment, Error> {
+/// Tells the outcome, and hands the deployment on with its report. The outcome is counted last, so that a step that is
+/// retried because it could not tell counts it once.
+pub async fn notify(teller: &Teller, event: NotifyEvent) -> Result<Deployment, Error> {
     let mut deployment = deployment_of(&event)?;
     let report = match deployment.report.take() {
         Some(report) => report,
         None => cut_short(&mut deployment, event.now),
     };
-    let json = serde_json::to_string(&report).map_err(Error::Result)?;
     let subject = format!("{}: {}", report.application, report.outcome);
-    let news = News { subject: &subject, text: &letter(&report), detail_type: EVENT_TYPE, detail: &json };
-    notifier.tell(&news).await?;
+    let text = letter(&report, &event.execution.id).to_string();
+    let news = News { subject: &subject, text: &text, detail_type: EVENT_TYPE, detail: &report };
+    teller.notifier.tell(&news).await?;
+    measured::measure(&teller.metrics, &report);
     deployment.report = Some(report);
     Ok(deployment)
 }
@@ -158,14 +192,16 @@ fn cut_short(deployment: &mut Deployment, now: Timestamp) -> Report {
 }
 
 /// The report as a person reads it.
-fn letter(report: &Report) -> String {
-    let mut lines = vec![report.summary.clone()];
-    lines.extend(report.root_cause.iter().flat_map(|cause| cause.lines()));
-    lines.extend(report.data.iter().map(|data| data.summary.clone()));
-    lines.extend(report.next_step.clone().map(|next_step| format!("What to do: {next_step}")));
-    lines.push(format!("Execution: {}", report.execution));
-    lines.extend(report.reason.clone().map(|reason| format!("Asked for because: {reason}")));
-    lines.push(String::new());
-    lines.extend(report.events.iter().map(|event| format!("{}  {}", event.at, event.what)));
-    lines.join("\n")
+fn letter<'news>(report: &Report, execution_arn: &'news str) -> Letter<'news> {
+    let mut details = Vec::new();
+    details.extend(report.root_cause.iter().flat_map(|cause| cause.lines()));
+    details.extend(report.timings.map(|timings| timings.to_string()));
+    details.extend(report.reason.iter().map(|reason| format!("Asked for because: {reason}")));
+    if !details.is_empty() && !report.events.is_empty() {
+        details.push(String::new());
+    }
+    details.extend(report.events.iter().map(|event| format!("{}  {}", event.at, event.what)));
+    let happened = report.summary.clone();
+    let (data, to_do) = (report.about_data(), report.to_do());
+    Letter { happened, data, to_do, execution_arn: Some(execution_arn), details }
 }

@@ -1,13 +1,12 @@
 //! The Lambda `notify`.
 
-use handler::{Environment, StartError, run, sdk_config};
-use notify::Notifier;
+use handler::{Environment, Metrics, StartError, run, sdk_config};
+use notify::{Notifier, Teller};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), StartError> {
     let environment = Environment::read();
-    run(&environment, Notifier::new(&sdk_config().await, &environment), async |notifier, event| {
-        notify::tell_of(notifier, event).await
-    })
-    .await
+    let notifier = Notifier::new(&sdk_config().await, &environment);
+    let teller = Teller { notifier, metrics: Metrics::on_stdout() };
+    run(&environment, teller, async |teller, event| notify::tell_of(teller, event).await).await
 }

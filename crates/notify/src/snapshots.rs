@@ -1,13 +1,11 @@
 //! Tells what came of a run of snapshots: machines always, people only where they may have to do something. A schedule that
 //! writes a letter every night is soon read by nobody.
 
-use std::fmt::Write as _;
-
-use handler::Error;
-use lifecycle::snapshots::{RunSummary, ShortResult, SnapshotOutcome};
+use handler::{Error, Execution};
+use lifecycle::snapshots::{RunOutcome, RunSummary, ShortResult, SnapshotOutcome};
 use serde::Deserialize;
 
-use crate::Notifier;
+use crate::{Letter, Notifier};
 
 /// `DetailType` of the event on the bus; `Detail` is the summary.
 pub const SNAPSHOTS_EVENT_TYPE: &str = "Snapshots Taken";
@@ -15,30 +13,49 @@ pub const SNAPSHOTS_EVENT_TYPE: &str = "Snapshots Taken";
 /// The event of this step: the run, summed up.
 #[derive(Debug, Deserialize)]
 pub struct SnapshotsEvent {
+    /// The execution.
+    pub execution: Execution,
     /// What came of the run.
     pub snapshots: RunSummary,
 }
 
 /// Tells what came of the run, and hands it on.
 pub async fn tell_of_snapshots(notifier: &Notifier, event: SnapshotsEvent) -> Result<RunSummary, Error> {
-    let SnapshotsEvent { snapshots: summary } = event;
-    let json = serde_json::to_string(&summary).map_err(Error::Result)?;
-    let letter = summary.is_worth_telling().then(|| (format!("Snapshots: {}", summary.outcome), letter(&summary)));
-    let letter = letter.as_ref().map(|(subject, text)| (subject.as_str(), text.as_str()));
-    notifier.tell_with(letter, SNAPSHOTS_EVENT_TYPE, &json).await?;
+    let SnapshotsEvent { execution, snapshots: summary } = event;
+    let subject = format!("Snapshots: {}", summary.outcome);
+    let text = summary.is_worth_telling().then(|| letter(&summary, &execution.id).to_string());
+    let letter = text.as_deref().map(|text| (subject.as_str(), text));
+    notifier.tell_with(letter, SNAPSHOTS_EVENT_TYPE, &summary).await?;
     Ok(summary)
 }
 
 /// The summary as a person reads it.
-fn letter(summary: &RunSummary) -> String {
-    let mut text = format!("{summary}\nExecution: {}\n", summary.execution);
-    // Writing to a String cannot fail.
-    if let Some(snapshot) = &summary.snapshot {
-        let _ = writeln!(text, "Snapshot: {snapshot}");
+fn letter<'news>(summary: &RunSummary, execution_arn: &'news str) -> Letter<'news> {
+    let (data, to_do) = match summary.outcome {
+        RunOutcome::SnapshotsTaken => ("The snapshots that were taken are READY.", "Read below what there is to know."),
+        RunOutcome::SnapshotsFailed => (
+            "What failed has no new snapshot: a forced stop would go back to the one before.",
+            "Read the causes below, and docs/operations.md, \"What came of it\".",
+        ),
+        RunOutcome::Refused => ("No snapshot was taken or deleted.", "Correct the request and send it again."),
+        RunOutcome::NeedsAttention => (
+            "No snapshot was taken or deleted.",
+            "Cure what docs/operations.md, \"Error names\", says of it; the next run tries again.",
+        ),
+    };
+    Letter {
+        happened: summary.to_string(),
+        data: data.to_owned(),
+        to_do: to_do.to_owned(),
+        execution_arn: Some(execution_arn),
+        details: details(summary),
     }
-    if let Some(reason) = &summary.reason {
-        let _ = writeln!(text, "Asked for because: {reason}");
-    }
+}
+
+fn details(summary: &RunSummary) -> Vec<String> {
+    let mut lines = Vec::new();
+    lines.extend(summary.snapshot.iter().map(|snapshot| format!("Snapshot: {snapshot}")));
+    lines.extend(summary.reason.iter().map(|reason| format!("Asked for because: {reason}")));
     let lists = [
         ("Failed", &summary.failed, summary.count(SnapshotOutcome::Failed)),
         ("Skipped", &summary.skipped, summary.count(SnapshotOutcome::Skipped)),
@@ -48,16 +65,19 @@ fn letter(summary: &RunSummary) -> String {
         if results.is_empty() {
             continue;
         }
-        let _ = writeln!(text, "\n{heading}:");
+        if !lines.is_empty() {
+            lines.push(String::new());
+        }
+        lines.push(format!("{heading}:"));
         for ShortResult { application, why, warning, .. } in results {
-            let line = if heading == "Warnings" { warning_in_words(warning.as_deref()) } else { why.clone() };
-            let _ = writeln!(text, "  {application}: {line}");
+            let told = if heading == "Warnings" { warning_in_words(warning.as_deref()) } else { why.clone() };
+            lines.push(format!("  {application}: {told}"));
         }
         if count > results.len() {
-            let _ = writeln!(text, "  … and {} more", count - results.len());
+            lines.push(format!("  … and {} more", count - results.len()));
         }
     }
-    text
+    lines
 }
 
 /// A warning as the state machine words it, for people.
@@ -93,7 +113,10 @@ mod tests {
         }))
         .unwrap();
         let expected = "1 taken, 3 failed, 1 skipped.\n\
-            Execution: nightly-1\n\
+            Data: What failed has no new snapshot: a forced stop would go back to the one before.\n\
+            What to do: Read the causes below, and docs/operations.md, \"What came of it\".\n\
+            Execution: arn:aws-iso:states:us-iso-east-1:123456789012:execution:snapshot:nightly-1\n\
+            \n\
             Snapshot: scheduled-20261120T030000Z\n\
             Asked for because: every night\n\
             \n\
@@ -105,7 +128,8 @@ mod tests {
               stock: the application is READY, not RUNNING\n\
             \n\
             Warnings:\n  \
-              fraud: there are 900 snapshots or more, and the service takes none by hand past 1,000: keep fewer\n";
-        assert_eq!(letter(&summary), expected);
+              fraud: there are 900 snapshots or more, and the service takes none by hand past 1,000: keep fewer";
+        let arn = "arn:aws-iso:states:us-iso-east-1:123456789012:execution:snapshot:nightly-1";
+        assert_eq!(letter(&summary, arn).to_string(), expected);
     }
 }

@@ -12,7 +12,7 @@ use aws_sdk_sfn::operation::start_execution::StartExecutionError;
 use handler::{Answer, Environment, Error};
 use lifecycle::refusal::Refusal;
 use managed_flink::{ErrorKind, retry_budget};
-use notify::{News, Notifier};
+use notify::{Letter, News, Notifier};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -145,14 +145,25 @@ impl Starter {
     async fn refuse(&self, mut reply: Reply, reasons: Vec<Refusal>) -> Result<Reply, Error> {
         reply.outcome = Outcome::Refused;
         reply.reasons = reasons;
-        let reason = |Refusal { field, problem, cure }: &Refusal| format!("{field}: {problem}\nWhat to do: {cure}\n");
-        let reasons: Vec<String> = reply.reasons.iter().map(reason).collect();
-        let text = format!("{} was uploaded and is not deployed.\n\n{}", reply.object, reasons.join("\n"));
-        let detail = serde_json::to_string(&reply).map_err(Error::Result)?;
+        let text = letter(&reply).to_string();
         let subject = format!("Upload refused: {}", reply.object);
-        let news = News { subject: &subject, text: &text, detail_type: EVENT_TYPE, detail: &detail };
+        let news = News { subject: &subject, text: &text, detail_type: EVENT_TYPE, detail: &reply };
         self.notifier.tell(&news).await?;
         Ok(reply)
+    }
+}
+
+/// The refusal as a person reads it.
+fn letter(reply: &Reply) -> Letter<'static> {
+    let problem = |Refusal { field, problem, .. }: &Refusal| format!("{field}: {problem}");
+    let problems: Vec<String> = reply.reasons.iter().map(problem).collect();
+    let cures: Vec<&str> = reply.reasons.iter().map(|refusal| refusal.cure.as_str()).collect();
+    Letter {
+        happened: format!("{} was uploaded and is not deployed: {}.", reply.object, problems.join("; ")),
+        data: "Not touched.".to_owned(),
+        to_do: format!("{}.", cures.join("; ")),
+        execution_arn: None,
+        details: Vec::new(),
     }
 }
 

@@ -104,8 +104,10 @@ impl World {
                     assert_eq!(topic, TOPIC);
                     told.letters.push((subject.unwrap(), message));
                 }
-                Content::Event { bus, source, detail_type, detail } => {
+                Content::Event { bus, source, detail_type, mut detail } => {
                     assert_eq!((bus.as_str(), source.as_str()), ("deployments", notify::EVENT_SOURCE));
+                    let version = detail.as_object_mut().unwrap().remove("schemaVersion");
+                    assert_eq!(version, Some(json!(notify::SCHEMA_VERSION)));
                     told.events.push((detail_type, detail));
                 }
             }

@@ -150,6 +150,10 @@ impl Stage for Listening {
     fn observe(&self, event: &asl::Event<'_>) {
         self.told.observe(event);
     }
+
+    fn metrics(&self) -> Metrics {
+        Metrics::on(self.told.writer(Place::MetricLine))
+    }
 }
 
 /// Functions whose answers are spoiled.

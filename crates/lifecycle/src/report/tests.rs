@@ -136,3 +136,43 @@ fn a_refusal_is_small_whatever_was_sent() {
     assert!(bytes < 65_536, "{bytes} bytes");
     assert!(report.summary.starts_with("Refused, nothing was touched. fff"));
 }
+
+#[test]
+fn what_it_means_for_the_data_and_what_to_do_is_told_of_every_outcome() {
+    let bad = climbed(&json!({}), &[Rung::RollBack]);
+    let mut bad = Deployment { failure: vec![Reason::NoCheckpointYet { failed: 2 }], ..bad };
+    let nothing = Deployment::new(&crate::fixtures::request(&json!({})), "run-1", at(0));
+    let table = [
+        (&bad, Outcome::Deployed, "Nothing runs. The state is in the application's snapshots.", "Nothing."),
+        (&nothing, Outcome::NoChange, "Not touched.", "Nothing."),
+        (
+            &bad,
+            Outcome::RolledBack,
+            "Nothing runs. The state is in the application's snapshots.",
+            "Look for the cause in the checkpoints' history in the Flink dashboard, and in the log. Then deploy again.",
+        ),
+        (
+            &bad,
+            Outcome::Superseded,
+            "Up to whoever has taken over. This deployment has deleted no snapshot.",
+            "See the newer change, or the person, that took over; deploy again if needed.",
+        ),
+        (
+            &nothing,
+            Outcome::Superseded,
+            "Not touched by this deployment.",
+            "See the newer change, or the person, that took over; deploy again if needed.",
+        ),
+        (&nothing, Outcome::Refused, "Not touched.", "Correct the request and send it again."),
+    ];
+    for (deployment, outcome, data, to_do) in table {
+        let report = report(deployment, outcome, Reason::NoJob);
+        assert_eq!((report.about_data().as_str(), report.to_do().as_str()), (data, to_do), "{outcome}");
+    }
+    let asked = report(&bad, Outcome::NeedsAttention, Reason::PolicyHolds);
+    assert_eq!(asked.about_data(), "Not verified. This deployment has deleted no snapshot.");
+    assert!(asked.to_do().starts_with("Look at orders in the console, and follow"), "{}", asked.to_do());
+    bad.job = Some(crate::deployment::JobWatch::new(at(5)));
+    let back = report(&bad, Outcome::RolledBack, Reason::NoJob);
+    assert!(back.about_data().starts_with("The job was started from the newest snapshot"), "{}", back.about_data());
+}
