@@ -196,7 +196,7 @@ pub(crate) fn snapshot_functions(world: &World, lost: LostAnswers, metrics: &Met
 #[async_trait]
 impl TaskHandler for SnapshotFunctions {
     async fn invoke(&self, function: &str, payload: Value) -> Result<Value, TaskError> {
-        let Some(Functions { flink, teller, turns }) = self.each.get(function) else {
+        let Some(Functions { flink, teller, turns, .. }) = self.each.get(function) else {
             let error = "Lambda.ResourceNotFoundException".to_owned();
             return Err(TaskError { error, cause: format!("there is no function {function}") });
         };

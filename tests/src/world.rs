@@ -14,11 +14,13 @@ use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_kinesisanalyticsv2::config::{Credentials, SharedCredentialsProvider};
 use bytes::Bytes;
 use clock::Clock;
+use decide_rollback::Decider;
 use emulator::simulated::{Behaviour, SimulatedDataPlane};
 use emulator::step_functions::{Execution, ExecutionEnd, ExecutionStatus, LedgerError};
 use emulator::{Breaker, Emulator, EmulatorConfig, InProcessHttp, Timings};
 use handler::{Environment, Error, Metrics, invoke};
 use jiff::{SignedDuration, Timestamp};
+use job_log::JobLog;
 use managed_flink::{BoxFuture, Endpoint, FlinkResponse, FlinkTransport, ManagedFlink, SecretUrl, TransportError};
 use notify::{Notifier, Teller};
 use serde_json::{Value, json};
@@ -95,6 +97,8 @@ pub struct App {
     pub system_rollback: bool,
     /// Seconds between checkpoints; none when checkpointing is off.
     pub checkpoint_seconds: Option<u32>,
+    /// Whether its job's log goes to `CloudWatch` Logs.
+    pub has_log: bool,
     /// Runtime properties of the group `app`; the values are secrets.
     pub properties: Vec<(&'static str, &'static str)>,
 }
@@ -111,6 +115,7 @@ impl Default for App {
             snapshots_enabled: true,
             system_rollback: false,
             checkpoint_seconds: Some(60),
+            has_log: false,
             properties: vec![("db.password", "correct-horse-battery-staple"), ("region", "eu-central-1")],
         }
     }
@@ -373,8 +378,13 @@ impl World {
             "ApplicationSnapshotConfiguration": { "SnapshotsEnabled": app.snapshots_enabled },
             "ApplicationSystemRollbackConfiguration": { "RollbackEnabled": app.system_rollback },
         });
-        let create = json!({ "ApplicationName": app.name, "RuntimeEnvironment": app.runtime,
+        let mut create = json!({ "ApplicationName": app.name, "RuntimeEnvironment": app.runtime,
             "ServiceExecutionRole": "arn:aws:iam::123456789012:role/orders", "ApplicationConfiguration": configuration });
+        if app.has_log {
+            let stream = format!("log-group:/aws/kinesis-analytics/{}:log-stream:job", app.name);
+            create["CloudWatchLoggingOptions"] =
+                json!([{ "LogStreamARN": format!("arn:aws:logs:us-east-1:123456789012:{stream}") }]);
+        }
         self.call(OPERATOR, "CreateApplication", &create).await?;
         self.wait_for(app.name, "READY").await?;
         if app.is_running {
@@ -430,6 +440,7 @@ impl World {
         };
         Functions {
             flink: ManagedFlink::new(&sdk, transport, self.stage.endpoint()),
+            log: JobLog::new(&sdk),
             teller: Teller { notifier: Notifier::new(&sdk, &environment), metrics: self.stage.metrics() },
             turns: TurnTable::new(&sdk, TURNS),
         }
@@ -677,6 +688,7 @@ impl FlinkTransport for InProcessTransport {
 /// The shipped handlers, in the process.
 pub struct Functions {
     pub(crate) flink: ManagedFlink,
+    pub(crate) log: JobLog,
     pub(crate) teller: Teller,
     pub(crate) turns: TurnTable,
 }
@@ -695,7 +707,8 @@ impl TaskHandler for Functions {
                 invoke(flink, &async |f: &_, e| check_subtasks::check_subtasks(f, e).await, event).await
             }
             "decide-rollback" => {
-                invoke(flink, &async |f: &_, e| decide_rollback::decide_rollback(f, e).await, event).await
+                let decider = Decider { flink: flink.clone(), log: self.log.clone() };
+                invoke(&decider, &async |d: &_, e| decide_rollback::decide_rollback(d, e).await, event).await
             }
             "roll-back" => invoke(flink, &async |f: &_, e| roll_back::roll_back(f, e).await, event).await,
             "force-stop" => invoke(flink, &async |f: &_, e| force_stop::force_stop(f, e).await, event).await,

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 use jsonschema::Validator;
+use lifecycle::cause::Kind;
 use lifecycle::report::Outcome;
 use scenarios::catalogue::{catalogue, scenario};
 use scenarios::scenario::{Crash, CrashKind, Deployed, Run, Scenario, calls_of};
@@ -225,6 +226,9 @@ scenarios! {
     url_never_valid,
     no_url,
     no_exceptions,
+    no_exceptions_but_a_log,
+    no_exceptions_but_a_log_with_secrets,
+    no_exceptions_and_no_log_to_be_read,
     slow_answers,
     stale_reads,
     only_the_past_is_told,
@@ -328,6 +332,27 @@ fn an_outcome_is_told_once_it_can_be() {
     let letters = calls_of(&run.record, &run.deployments[0].trace.principal).filter(|call| call.operation == "Publish");
     let answers: Vec<u16> = letters.map(|call| call.status).collect();
     assert_eq!(answers, [500, 500, 500, 500, 500, 200]);
+}
+
+/// The log tells the cause where Flink's exceptions do not, and is left alone where they do.
+#[test]
+fn the_jobs_log_is_searched_where_the_cause_is_open() {
+    let told = |mut scenario: Scenario| {
+        scenario.app.has_log = true;
+        let run = play(&scenario);
+        let searches = run.deployments[0].trace.principal.clone();
+        let searches = calls_of(&run.record, &searches).filter(|call| call.operation == "FilterLogEvents").count();
+        let cause = run.deployments[0].report.clone().unwrap().root_cause.unwrap();
+        (searches, cause.kind, cause.message, cause.task.is_some())
+    };
+    let message = || Some("injected: open fails".to_owned());
+    let by_name = |name| told(scenario(name).unwrap());
+    assert_eq!(by_name("no-exceptions-but-a-log"), (1, Kind::OwnException, message(), true));
+    assert_eq!(by_name("crash-loop-in-open"), (0, Kind::OwnException, message(), true));
+    let (searches, kind, cleared, _) = by_name("no-exceptions-but-a-log-with-secrets");
+    assert_eq!((searches, kind, cleared.as_deref()), (1, Kind::OwnException, Some("no user for [redacted]")));
+    let (searches, kind, message, _) = by_name("no-exceptions-and-no-log-to-be-read");
+    assert_eq!((searches, kind, message), (1, Kind::Unknown, None));
 }
 
 /// The checker looks for secrets in the logs, too: here with every line that the functions can be made to write.

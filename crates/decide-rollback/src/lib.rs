@@ -2,14 +2,36 @@
 //! reads is what the decision needs; the decision itself is `lifecycle`'s.
 
 use handler::{Error, Event, note_newest_before};
+use job_log::JobLog;
 use lifecycle::decision::{decide, wanted};
 use lifecycle::deployment::{Deployment, Rung};
 use lifecycle::evidence::{Evidence, Observed, Snapshot};
+use lifecycle::logged::{LogSearch, tell_logged};
 use lifecycle::stopped::{may_be_stopped_by_someone, recognize_stop, telling};
 use managed_flink::ManagedFlink;
 
-/// Reads what is wanted, and decides.
-pub async fn decide_rollback(flink: &ManagedFlink, event: Event) -> Result<Deployment, Error> {
+/// What the Lambda works with.
+#[derive(Debug, Clone)]
+pub struct Decider {
+    /// The service.
+    pub flink: ManagedFlink,
+    /// Tells more of a failure than Flink does, where it can.
+    pub log: JobLog,
+}
+
+/// Reads what is wanted, and decides. A report whose cause is open is completed from the job's log, last of all: nothing
+/// rests on it.
+pub async fn decide_rollback(decider: &Decider, event: Event) -> Result<Deployment, Error> {
+    let mut deployment = decided(&decider.flink, event).await?;
+    if let Some(search) = LogSearch::of(&deployment)
+        && let Some(failure) = decider.log.first_failure(&decider.flink, &deployment.application, &search).await
+    {
+        tell_logged(&mut deployment, failure);
+    }
+    Ok(deployment)
+}
+
+async fn decided(flink: &ManagedFlink, event: Event) -> Result<Deployment, Error> {
     let Event { now, mut deployment, .. } = event;
     let name = &deployment.application;
     let application = flink.application(name).await.map_err(|error| error.to_unreadable("the application"));

@@ -135,9 +135,10 @@ where
 }
 
 /// The crates that log something, as the log knows them.
-const OURS: [&str; 9] = [
+const OURS: [&str; 10] = [
     "check_snapshot",
     "handler",
+    "job_log",
     "managed_flink",
     "notify",
     "prune_snapshots",

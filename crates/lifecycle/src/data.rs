@@ -18,6 +18,9 @@ pub struct DataNotes {
     /// When the change was found bad: the moment of the first failing verdict.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub found_bad_at: Option<Timestamp>,
+    /// The version of the application that was found bad.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bad_version: Option<u64>,
     /// When the last start or rollback was decided.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restarted_at: Option<Timestamp>,

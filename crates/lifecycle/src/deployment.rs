@@ -569,6 +569,7 @@ impl Deployment {
         if verdict.is == Judgement::Failing && self.failure.is_empty() {
             self.failure.clone_from(&verdict.reasons);
             self.data.found_bad_at = Some(now);
+            self.data.bad_version = Some(self.version);
         }
         self.verdict = Some(verdict);
     }

@@ -14,6 +14,7 @@ pub mod data;
 pub mod decision;
 pub mod deployment;
 pub mod evidence;
+pub mod logged;
 pub mod policy;
 pub mod preflight;
 pub mod refusal;

@@ -133,6 +133,8 @@ pub enum Reason {
     NotSettled { seconds: i64 },
     /// What failed first, in Flink's words.
     FirstFailure { failure: Box<Failure> },
+    /// The first failure in the application's log.
+    LoggedFailure { failure: Box<Failure> },
     /// No restart for so long.
     QuietFor { seconds: i64, of: u32 },
     /// `CloudWatch` shows restarts that a closer look has not explained.
@@ -236,6 +238,7 @@ impl std::fmt::Display for Reason {
             }
             Self::NotSettled { seconds } => write!(f, "the job was not steady within {seconds} s"),
             Self::FirstFailure { failure } => write!(f, "first failure: {failure}"),
+            Self::LoggedFailure { failure } => write!(f, "first failure in the log: {failure}"),
             Self::QuietFor { seconds, of } => write!(f, "quiet for {seconds} of {of} s"),
             Self::RestartsSeen { count, .. } => {
                 write!(f, "CloudWatch shows {}: looking closer", counted(*count, "restart"))

@@ -103,6 +103,21 @@ impl ManagedFlink {
         }))
     }
 
+    /// What a version of the application has failed of, shortened, without what its texts may quote of that version, of the
+    /// application as it is now, and of those seen before.
+    pub async fn cleared_failure(&self, application: &str, version: u64, failure: Failure) -> Result<Failure, Error> {
+        let redactor = self.fresh_redactor(application, Some(version)).await?;
+        // Cleared before it is cut: half a secret is not recognised.
+        let clear = |text: &str| shortened(&redactor.strike_out(text));
+        Ok(Failure {
+            exception: clear(&failure.exception),
+            message: clear(&failure.message),
+            task: failure.task.as_deref().map(clear),
+            own_frame: failure.own_frame.as_deref().map(clear),
+            ..failure
+        })
+    }
+
     async fn presigned_url(&self, application: &str) -> Result<SecretUrl, Error> {
         const OPERATION: &str = "CreateApplicationPresignedUrl";
         let body = json!({

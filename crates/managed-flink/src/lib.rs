@@ -33,7 +33,7 @@ pub use directory::ApplicationPage;
 pub use error::{Error, ErrorKind};
 pub use redact::Redactor;
 pub use transport::{BoxFuture, FlinkResponse, FlinkTransport, HttpsTransport, SecretUrl, TransportError};
-pub use wire::retry_budget;
+pub use wire::{Bound, retry_budget};
 
 /// Where the service is, which decides what a presigned URL may look like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

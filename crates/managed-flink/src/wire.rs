@@ -79,7 +79,7 @@ pub(crate) const LARGEST_ANSWER: usize = 8 * 1024 * 1024;
 
 /// Gives an answer up that is too long: the SDK would read all of it, whatever its length.
 #[derive(Debug)]
-struct Bound;
+pub struct Bound;
 
 impl Intercept for Bound {
     fn name(&self) -> &'static str {

@@ -404,6 +404,7 @@ impl Handlers {
         deployment.decided = None;
         deployment.failure.clear();
         deployment.data.found_bad_at = None;
+        deployment.data.bad_version = None;
         deployment.wait_seconds = 0;
         deployment.refused_times = deployment.refused_times.min(1);
         if let Some(job) = &mut deployment.job {

@@ -10,6 +10,7 @@ use serde_json::json;
 use super::jobs::looks_healthy_for;
 use super::{ROLLBACK, ROLLBACK_REFUSED, UPDATE, UPDATE_REFUSED, bad, code, crash_loop, error, fault, good};
 use crate::scenario::{Happening, Planned, Scenario};
+use crate::world::{App, noon};
 
 /// A healthy change that nobody can verify.
 fn unverified() -> Planned {
@@ -83,7 +84,38 @@ fn rest_api() -> Vec<Scenario> {
         Scenario::new("no-exceptions", "The exceptions of a crash loop cannot be read: the restarts are enough.")
             .when(0, fault("flink:/jobs/:id/exceptions", error("", 500), Occurrences::Always))
             .deploy(bad()),
+        Scenario::new("no-exceptions-but-a-log", "The same where the job has a log: that tells what failed first.")
+            .of(App { has_log: true, ..App::default() })
+            .when(0, fault("flink:/jobs/:id/exceptions", error("", 500), Occurrences::Always))
+            .deploy(bad()),
+        Scenario::new(
+            "no-exceptions-but-a-log-with-secrets",
+            "The same where the log quotes a property: it is struck out.",
+        )
+        .of(App { has_log: true, ..App::default() })
+        .when(0, fault("flink:/jobs/:id/exceptions", error("", 500), Occurrences::Always))
+        .when(0, fault("logs:FilterLogEvents", answer(&log_with_a_secret()), Occurrences::Always))
+        .deploy(bad()),
+        Scenario::new(
+            "no-exceptions-and-no-log-to-be-read",
+            "The same where the log cannot be read: nothing else changes.",
+        )
+        .of(App { has_log: true, ..App::default() })
+        .when(0, fault("flink:/jobs/:id/exceptions", error("", 500), Occurrences::Always))
+        .when(0, fault("logs:FilterLogEvents", error("AccessDeniedException", 400), Occurrences::Always))
+        .deploy(bad()),
     ]
+}
+
+/// What `FilterLogEvents` answers where the job has failed, a minute after its change, and quotes its password.
+fn log_with_a_secret() -> String {
+    let line = json!({
+        "applicationVersionId": "2",
+        "message": "discard: Writer (1/2)#0 (9b1_cbc3_0_0) switched from RUNNING to FAILED with failure cause:",
+        "throwableInformation": "java.io.IOException: no user for correct-horse-battery-staple\n\tat com.example.Orders.open(Orders.java:1)",
+    });
+    let at = noon().as_millisecond() + 12 * 60 * 1_000;
+    json!({ "events": [{ "timestamp": at, "message": line.to_string() }] }).to_string()
 }
 
 fn answer(body: &str) -> Effect {

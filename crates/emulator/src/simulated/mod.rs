@@ -22,7 +22,9 @@ use jiff::Timestamp;
 pub use behaviour::{Behaviour, JobFault, RestartDelay};
 pub use snapshot::{Contribution, Snapshot};
 
-use crate::data_plane::{DataPlane, DataPlaneError, JobMetrics, JobSpec, JobState, RestResponse, SnapshotHandle};
+use crate::data_plane::{
+    DataPlane, DataPlaneError, JobMetrics, JobSpec, JobState, LogRecord, LogSink, RestResponse, SnapshotHandle,
+};
 use play::Play;
 use rest::{Cache, Cluster, FlinkVersion, hex_id, unavailable};
 
@@ -61,6 +63,18 @@ struct Job {
     cluster: Cluster,
     lineage: Vec<Contribution>,
     submission: usize,
+    /// Attempts whose failures are in the log.
+    logged_attempts: u64,
+}
+
+impl Job {
+    /// What Flink has logged of the failures since this was asked last.
+    fn new_records(&mut self, now: u64) -> Vec<LogRecord> {
+        let failures = self.cluster.play.view(now).failures;
+        let new: Vec<_> = failures.iter().rev().filter(|failure| failure.attempt >= self.logged_attempts).collect();
+        self.logged_attempts = new.last().map_or(self.logged_attempts, |failure| failure.attempt + 1);
+        new.into_iter().map(|failure| self.cluster.log_record(failure, self.spec.version)).collect()
+    }
 }
 
 #[derive(Debug, Default)]
@@ -77,12 +91,13 @@ pub struct SimulatedDataPlane {
     clock: Clock,
     seed: u64,
     state: Mutex<State>,
+    log: Mutex<Option<Arc<dyn LogSink>>>,
 }
 
 impl SimulatedDataPlane {
     /// A data plane without jobs; the seed decides all that is random in Flink, such as ids.
     pub fn new(clock: Clock, seed: u64) -> Self {
-        Self { clock, seed, state: Mutex::default() }
+        Self { clock, seed, state: Mutex::default(), log: Mutex::default() }
     }
 
     /// All submissions that were accepted, in order.
@@ -105,7 +120,17 @@ impl SimulatedDataPlane {
         let job = state.jobs.get_mut(application)?;
         let now = u64::try_from(now - job.cluster.submitted_ms).unwrap_or(0);
         job.cluster.play.advance(now);
-        Some(look(job, now))
+        let looked = look(job, now);
+        let records = job.new_records(now);
+        // The sink takes locks of its own.
+        drop(state);
+        let log = self.log.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(log) = log {
+            for record in records {
+                log.write(application, record);
+            }
+        }
+        Some(looked)
     }
 
     fn remove(&self, application: &str) {
@@ -282,7 +307,10 @@ impl DataPlane for SimulatedDataPlane {
             cache: Cache::default(),
         };
         let lineage = restored.as_ref().map(|snapshot| snapshot.lineage.clone()).unwrap_or_default();
-        state.jobs.insert(spec.application.clone(), Job { spec: spec.clone(), cluster, lineage, submission });
+        state.jobs.insert(
+            spec.application.clone(),
+            Job { spec: spec.clone(), cluster, lineage, submission, logged_attempts: 0 },
+        );
         state.submissions.push(Submission {
             application: spec.application.clone(),
             version: spec.version,
@@ -322,6 +350,10 @@ impl DataPlane for SimulatedDataPlane {
 
     async fn lose_task_manager(&self, application: &str) {
         self.with_job(application, |job, now| job.cluster.play.lose_task_manager(now));
+    }
+
+    fn send_log_to(&self, sink: Arc<dyn LogSink>) {
+        *self.log.lock().unwrap_or_else(PoisonError::into_inner) = Some(sink);
     }
 
     async fn discard_snapshot(&self, snapshot: &SnapshotHandle) {

@@ -3,11 +3,12 @@
 //! its API. Timestamps are milliseconds since 1970.
 
 use bytes::Bytes;
+use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
 use super::play::{Cause, Checkpoint, Failure, InProgress, Play, Restored, Status, Task, Vertex, View};
-use crate::data_plane::RestResponse;
+use crate::data_plane::{LogRecord, RestResponse};
 
 /// `web.refresh-interval`: how long `/jobs/:id` answers from its cache.
 const REFRESH_INTERVAL_MS: u64 = 3_000;
@@ -469,6 +470,43 @@ impl Cluster {
         let digest = Sha256::digest(format!("{}/{}", self.job, failure.attempt).as_bytes());
         let subtask = u32::from(digest[0]) % parallelism + 1;
         format!("{name} ({subtask}/{parallelism})")
+    }
+
+    /// A failure as Flink logs it: a task's by the TaskManager that runs it, the loss of one by the JobManager.
+    pub(super) fn log_record(&self, failure: &Failure, version: u64) -> LogRecord {
+        const VERTEX: &str = "cbc357ccb763df2852fee8c4fc7d55f2";
+        let task = self.failed_task(failure);
+        let attempt = failure.attempt;
+        let execution = format!("{}_{VERTEX}_0_{attempt}", self.job);
+        let is_lost = failure.cause == Cause::TaskManagerLost;
+        let before = if failure.cause == Cause::OpenThrows { "INITIALIZING" } else { "RUNNING" };
+        let (level, logger, thread, location, message) = if is_lost {
+            (
+                "INFO",
+                "org.apache.flink.runtime.executiongraph.ExecutionGraph",
+                "flink-pekko.actor.default-dispatcher-16".to_owned(),
+                "org.apache.flink.runtime.executiongraph.Execution.transitionState(Execution.java)",
+                format!("{task} ({execution}) switched from {before} to FAILED on {}.", self.task_manager_id()),
+            )
+        } else {
+            (
+                "WARN",
+                "org.apache.flink.runtime.taskmanager.Task",
+                format!("{task}#{attempt}"),
+                "org.apache.flink.runtime.taskmanager.Task.transitionState(Task.java)",
+                format!("{task}#{attempt} ({execution}) switched from {before} to FAILED with failure cause:"),
+            )
+        };
+        LogRecord {
+            at: Timestamp::from_millisecond(self.at(failure.at)).ok(),
+            version,
+            level: level.to_owned(),
+            logger: logger.to_owned(),
+            thread,
+            location: location.to_owned(),
+            message,
+            throwable: Some(self.stack_trace(failure)),
+        }
     }
 
     fn exceptions(&self, now: u64, query: &str) -> Value {

@@ -46,7 +46,14 @@ impl RootCause {
         if failure.is_empty() {
             return None;
         }
-        let told = failure.iter().find_map(told_by_flink).or_else(|| failure.iter().find_map(told_by_service));
+        // Where the ones leave the cause open, the others may tell it; where none does, the most direct words are told.
+        let by = |told_by: fn(&Reason) -> Option<Failure>| failure.iter().find_map(told_by);
+        let mut told = [by(told_by_flink), by(told_by_log), by(told_by_service)];
+        let plain = told.iter_mut().find(|told| told.as_ref().is_some_and(|told| is_plain(told.kind)));
+        let told = match plain {
+            Some(told) => told.take(),
+            None => told.into_iter().flatten().next(),
+        };
         let cause = match told {
             Some(failure) => Self::of_failure(failure),
             None => Self::of_kind(failure.iter().find_map(kind_of).unwrap_or_default()),
@@ -80,6 +87,11 @@ impl RootCause {
         Self { exception, message: Some(message), task, own_frame, first_at: at, ..Self::of_kind(kind) }
     }
 
+    /// Whether it leaves open what failed first: the evidence tells nothing, or an effect, or has no words of its own.
+    pub fn is_open(&self) -> bool {
+        !is_plain(self.kind) || self.message.is_none()
+    }
+
     /// In lines for people.
     pub fn lines(&self) -> Vec<String> {
         let thrown: Vec<_> = self.exception.iter().chain(&self.message).cloned().collect();
@@ -98,6 +110,15 @@ impl RootCause {
 
 fn told_by_flink(reason: &Reason) -> Option<Failure> {
     if let Reason::FirstFailure { failure } = reason { Some((**failure).clone()) } else { None }
+}
+
+fn told_by_log(reason: &Reason) -> Option<Failure> {
+    if let Reason::LoggedFailure { failure } = reason { Some((**failure).clone()) } else { None }
+}
+
+/// Whether this kind tells a cause.
+fn is_plain(kind: Kind) -> bool {
+    !matches!(kind.category(), Category::Unknown | Category::Symptom)
 }
 
 /// What the service has said of its operation, which is mostly Flink's trace, cut short.
