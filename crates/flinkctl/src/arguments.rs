@@ -263,7 +263,7 @@ pub struct History {
 pub struct Rollback {
     /// Name of the application.
     pub application: String,
-    /// Version whose configuration is wanted; the one before the newest, unless named.
+    /// Version whose configuration is wanted; the last one that a deployment found good, unless named.
     #[arg(long, value_name = "VERSION")]
     pub to_version: Option<u64>,
     /// How state is restored.

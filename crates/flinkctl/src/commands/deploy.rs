@@ -2,14 +2,21 @@
 
 use lifecycle::configuration::put_back;
 use lifecycle::evidence::Application;
+use lifecycle::report::Outcome;
 use managed_flink::ErrorKind;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::begin::begin;
 use crate::arguments::{Deploy, How, Restart, Rollback, Start, Stop};
 use crate::change::{base, checked, request, restore};
 use crate::context::Context;
+use crate::executions::Execution;
 use crate::failure::{Exit, Failure};
+
+/// Executions that are looked through for the last good version.
+const MOST: usize = 300;
+/// Good deployments that are looked at for it.
+const MOST_GOOD: usize = 10;
 
 /// Deploys a change.
 pub(super) async fn deploy(context: &mut Context, deploy: &Deploy) -> Result<Exit, Failure> {
@@ -81,9 +88,8 @@ pub(super) async fn restart(context: &mut Context, restart: &Restart) -> Result<
 pub(super) async fn roll_back(context: &mut Context, rollback: &Rollback) -> Result<Exit, Failure> {
     let name = &rollback.application;
     let (application, detail) = context.application(name).await?;
-    let update = earlier(context, rollback, &application, &detail).await?;
+    let (target, update) = earlier(context, rollback, &application, &detail).await?;
     let version = application.version;
-    let target = rollback.to_version.unwrap_or(version.saturating_sub(1));
     let question =
         format!("{name} gets the configuration of version {target} again, instead of that of {version}. Go on?");
     context.output.confirm(&question, rollback.begin.yes)?;
@@ -93,36 +99,66 @@ pub(super) async fn roll_back(context: &mut Context, rollback: &Rollback) -> Res
     begin(context, &checked(request)?, &rollback.begin).await
 }
 
-/// The update that leads back to the earlier version.
+/// The earlier version, and the update that leads back to it.
 async fn earlier(
-    context: &Context,
+    context: &mut Context,
     rollback: &Rollback,
     application: &Application,
     detail: &Value,
-) -> Result<Value, Failure> {
+) -> Result<(u64, Value), Failure> {
     let (name, version) = (&rollback.application, application.version);
-    let target = rollback.to_version.unwrap_or(version.saturating_sub(1));
+    let Some(target) = rollback.to_version else { return last_good(context, name, version, detail).await };
     if target == 0 || target >= version {
         return Err(Failure::misuse(
             format!("{name} is at version {version}: there is no earlier version {target} to go back to."),
             "Give an earlier one with --to-version; `flinkctl history` tells of the deployments.",
         ));
     }
-    let before = match context.flink.configuration(name, target).await {
-        Err(error) if error.kind() == ErrorKind::NotFound => {
-            return Err(Failure::failed(
-                format!("The service does not have version {target} of {name} any more."),
-                "Give a later one with --to-version, or deploy the wanted configuration with `flinkctl deploy`.",
-            ));
-        }
-        before => before?,
-    };
-    let update = put_back(detail, &before, None);
+    let update = way_back(context, name, target, detail).await?.ok_or_else(|| {
+        Failure::failed(
+            format!("The service does not have version {target} of {name} any more."),
+            "Give a later one with --to-version, or deploy the wanted configuration with `flinkctl deploy`.",
+        )
+    })?;
     if update.is_empty() {
         return Err(Failure::misuse(
             format!("Version {target} of {name} has the configuration that it runs already."),
             "Give an earlier one with --to-version.",
         ));
     }
-    Ok(Value::Object(update))
+    Ok((target, Value::Object(update)))
+}
+
+/// The newest earlier version with another configuration that a deployment has found good, or found at its beginning.
+async fn last_good(context: &mut Context, name: &str, version: u64, detail: &Value) -> Result<(u64, Value), Failure> {
+    let machine = context.deploy_machine().await?;
+    context.output.status("looking for the last good version …")?;
+    let is_good = |it: &Execution| it.application.as_deref() == Some(name) && it.outcome() == Some(Outcome::Deployed);
+    let deployed = context.executions.newest(&machine, false, MOST, is_good, MOST_GOOD).await?;
+    let reports = deployed.iter().filter_map(|execution| execution.report.as_ref());
+    let versions: Vec<u64> =
+        reports.flat_map(|report| [report.version_after, report.version_before]).flatten().collect();
+    for target in versions.into_iter().filter(|target| *target < version) {
+        if let Some(update) = way_back(context, name, target, detail).await?.filter(|update| !update.is_empty()) {
+            return Ok((target, Value::Object(update)));
+        }
+    }
+    Err(Failure::misuse(
+        format!("No deployment tells of an earlier good version of {name} with another configuration."),
+        "Say which version with --to-version; the service lists them, and `flinkctl history` tells of deployments.",
+    ))
+}
+
+/// The update that leads back to a version's configuration; none where the service does not have it any more.
+async fn way_back(
+    context: &Context,
+    name: &str,
+    target: u64,
+    detail: &Value,
+) -> Result<Option<Map<String, Value>>, Failure> {
+    match context.flink.configuration(name, target).await {
+        Ok(before) => Ok(Some(put_back(detail, &before, None))),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error.into()),
+    }
 }

@@ -106,7 +106,7 @@ fn lines(planned: &Planned, columns: usize) -> Vec<Line> {
         facts(&mut lines, columns, "now", &[format!("version {version}, {status}")]);
     }
     for change in &planned.changes {
-        lines.extend(wrap(&change.field, columns).into_iter().map(|text| Line::new().and(Style::Strong, text)));
+        lines.extend(wrap(&short(change), columns).into_iter().map(|text| Line::new().and(Style::Strong, text)));
         for (sign, style, value) in [("-", Style::Bad, &change.now), ("+", Style::Good, &change.then)] {
             if !value.is_null() {
                 let texts = wrap(&in_words(value), columns.saturating_sub(4));
@@ -124,6 +124,18 @@ fn lines(planned: &Planned, columns: usize) -> Vec<Line> {
     lines
 }
 
+/// The field as people know it: its name and that of what it is in, without what updates add to names.
+fn short(change: &Difference) -> String {
+    if change.is_property {
+        let property = change.field.rsplit_once("PropertyUpdates.").map_or(&*change.field, |(_, property)| property);
+        return format!("property {property}");
+    }
+    let plain = |name: &str| name.trim_end_matches("Updates").trim_end_matches("Update").to_owned();
+    let mut names: Vec<String> = change.field.rsplit('.').take(2).map(plain).collect();
+    names.reverse();
+    names.join(".")
+}
+
 fn in_words(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
@@ -135,12 +147,14 @@ mod tests {
     #[test]
     fn a_plan_shows_what_goes_and_what_comes() {
         let change = |field: &str, now, then| Difference { field: field.to_owned(), now, then, is_property: false };
+        let property =
+            Difference { is_property: true, ..change("A.EnvironmentPropertyUpdates.b:new", json!(null), json!("x")) };
         let planned = Planned {
             would: "Deploy",
             application: "orders".to_owned(),
             version: Some(3),
             status: Some("RUNNING".to_owned()),
-            changes: vec![change("a.ParallelismUpdate", json!(2), json!(4)), change("b:new", json!(null), json!("x"))],
+            changes: vec![change("A.ParallelismConfigurationUpdate.ParallelismUpdate", json!(2), json!(4)), property],
             notes: vec!["A snapshot would be taken first.".to_owned()],
             refusals: Vec::new(),
         };
@@ -148,10 +162,10 @@ mod tests {
         let expected = [
             "✔ can be deployed  orders",
             "now         version 3, RUNNING",
-            "a.ParallelismUpdate",
+            "ParallelismConfiguration.Parallelism",
             "  - 2",
             "  + 4",
-            "b:new",
+            "property b:new",
             "  + x",
             "note        A snapshot would be taken first.",
         ];

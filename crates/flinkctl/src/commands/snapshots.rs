@@ -19,6 +19,8 @@ use crate::terminal::words::{between, length};
 
 /// From one look at a run to the next.
 const LOOK: Duration = Duration::from_secs(3);
+/// How the names of snapshots begin that are taken by hand.
+const PREFIX: &str = "manual-";
 /// Running deployments that are looked through.
 const MOST: usize = 200;
 
@@ -54,7 +56,8 @@ async fn take(context: &mut Context, name: &str, reason: Option<String>, no_foll
     context.application(name).await?;
     let machine = context.snapshot_machine().await?;
     let execution = format!("flinkctl-{}", Uuid::new_v4());
-    let mut input = json!({ "application": name });
+    // Named unlike those of the schedule, so that its retention leaves it alone; and nothing is deleted.
+    let mut input = json!({ "application": name, "retention": { "prefix": PREFIX, "dryRun": true } });
     if let Some(reason) = reason {
         input["reason"] = json!(reason);
     }
@@ -101,10 +104,18 @@ fn taken(context: &mut Context, execution: &Execution, summary: Option<Value>) -
         ));
     };
     let is_success = summary.get("success").and_then(Value::as_bool).unwrap_or(false);
-    let words = summary.get("summary").and_then(Value::as_str).unwrap_or("The run has ended.");
+    let text = |field: &str| summary.get(field).and_then(Value::as_str).unwrap_or_default().to_owned();
     let (style, sign) = if is_success { (Style::Good, "✔") } else { (Style::Bad, "✖") };
-    let mut lines = vec![Line::new().and(style, sign)];
-    facts(&mut lines, context.output.columns, "", &[words.to_owned()]);
+    let mut lines = vec![Line::new().and(style, format!("{sign} {}", text("outcome")))];
+    let columns = context.output.columns;
+    if is_success {
+        facts(&mut lines, columns, "snapshot", &[text("snapshot")]);
+    }
+    for (name, list) in [("failed", "failed"), ("skipped", "skipped"), ("refused", "refusals")] {
+        let told = summary.get(list).and_then(Value::as_array).into_iter().flatten();
+        let why = |it: &Value| ["why", "problem"].iter().find_map(|field| Some(it.get(field)?.as_str()?.to_owned()));
+        facts(&mut lines, columns, name, &told.filter_map(why).collect::<Vec<_>>());
+    }
     context.output.result(&lines, &summary)?;
     Ok(if is_success { Exit::Done } else { Exit::Failed })
 }
@@ -135,7 +146,15 @@ async fn prune(context: &mut Context, wanted: &Prune) -> Result<Exit, Failure> {
         .iter()
         .map(|it| json!({ "name": it.snapshot.name, "createdAt": it.created_at, "why": it.reason.to_string() }))
         .collect();
-    let kept = plan.keep.len();
+    let kept: Vec<Value> = plan
+        .keep
+        .iter()
+        .map(|it| {
+            let why: Vec<String> = it.reasons.iter().map(ToString::to_string).collect();
+            json!({ "name": it.snapshot.name, "why": why })
+        })
+        .collect();
+    let keeps = kept.len();
     let columns = context.output.columns;
     let mut lines = Vec::new();
     for deletion in &plan.delete {
@@ -143,13 +162,13 @@ async fn prune(context: &mut Context, wanted: &Prune) -> Result<Exit, Failure> {
         facts(&mut lines, columns, "", &[deletion.reason.to_string()]);
     }
     if plan.delete.is_empty() || wanted.dry_run {
-        let would = format!("{} would be deleted, {kept} kept.", plan.delete.len());
+        let would = format!("{} would be deleted, {keeps} kept.", plan.delete.len());
         lines.push(Line::new().and(Style::Plain, would));
         context.output.result(&lines, &json!({ "dryRun": true, "delete": told, "kept": kept, "failed": [] }))?;
         return Ok(Exit::Done);
     }
     context.output.lines(&lines)?;
-    let question = format!("Delete these {} snapshots of {name}, and keep {kept}?", plan.delete.len());
+    let question = format!("Delete these {} snapshots of {name}, and keep {keeps}?", plan.delete.len());
     context.output.confirm(&question, wanted.yes)?;
     let (mut deleted, mut failed) = (Vec::new(), Vec::new());
     for (deletion, told) in plan.delete.iter().zip(told) {
@@ -162,7 +181,7 @@ async fn prune(context: &mut Context, wanted: &Prune) -> Result<Exit, Failure> {
             Err(error) => failed.push(json!({ "name": deletion.snapshot.name, "error": error.to_string() })),
         }
     }
-    let mut lines = vec![Line::new().and(Style::Plain, format!("{} deleted, {kept} kept.", deleted.len()))];
+    let mut lines = vec![Line::new().and(Style::Plain, format!("{} deleted, {keeps} kept.", deleted.len()))];
     for failure in &failed {
         let text = failure["error"].as_str().unwrap_or_default().to_owned();
         facts(&mut lines, columns, "failed", &[text]);
