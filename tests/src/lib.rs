@@ -2,10 +2,12 @@
 //! independent checker of the safety rules behind each.
 
 pub mod aws_suite;
+pub mod browser;
 pub mod catalogue;
 pub mod checker;
 pub mod demo;
 pub mod flink_suite;
+pub mod pages;
 pub mod permissions;
 pub mod samples;
 pub mod sandbox;

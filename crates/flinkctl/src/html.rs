@@ -16,6 +16,7 @@ use jiff::Timestamp;
 use lifecycle::cause::RootCause;
 use lifecycle::deployment::{Deployment, Event};
 use lifecycle::report::{Outcome, Report};
+use lifecycle::verdict::in_words;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use crate::executions::Execution;
@@ -172,7 +173,7 @@ impl Story<'_> {
         html! {
             @if let (Some(before), Some(after)) = (before, after) {
                 (fact("Version", &html! {
-                    @if before == after { (before) } @else { (before) " " span aria-hidden="true" { "→" } span.hidden { "to" } " " (after) }
+                    @if before == after { (before) } @else { (before) " " (arrow()) " " (after) }
                 }))
             }
             @if let Some(restored) = of_data() {
@@ -195,7 +196,7 @@ impl Story<'_> {
                             div.card { h3 { "Is the data safe?" } p { (shortened(&data.summary)) } }
                         }
                         @if let Some(next) = &report.next_step {
-                            div.card { h3 { "What to do next" } p { (shortened(next)) } }
+                            div.card { h3 { "What to do next" } p { (shortened(&next.replace("`rootCause`", "the root cause"))) } }
                         }
                         @if !report.refusals.is_empty() {
                             div.card.wide {
@@ -231,11 +232,14 @@ impl Story<'_> {
                 p { "Its history shows no state yet." }
             }
             @if let Some(deployment) = self.newest {
+                @if let Some(verdict) = &deployment.verdict {
+                    p { "The last look: " (shortened(&in_words(&verdict.reasons))) "." }
+                }
                 @if let Some(decided) = &deployment.decided {
                     p { "Decided last: " (decision(deployment)) " (" (shortened(decided)) ")." }
                 }
                 @if !deployment.failure.is_empty() {
-                    p { "The change was found bad: " (shortened(&lifecycle::verdict::in_words(&deployment.failure))) "." }
+                    p { "The change was found bad: " (shortened(&in_words(&deployment.failure))) "." }
                 }
             }
         }
@@ -255,12 +259,14 @@ impl Story<'_> {
                             "From " (time(axis.begin())) " to " (time(axis.end()))
                             @if self.execution.is_running() { ", and going on" }
                             ". Minutes and seconds are since the beginning. What one look saw is drawn until the next look; where a lane "
-                            "is empty, nobody could look. Numbers are those of the decisions below."
+                            "is empty, nobody looked. Numbers are those of the decisions below."
                             @if !axis.breaks().is_empty() { " A long stretch without change (⋯) is drawn short." }
                         }
-                        ul.legend aria-label="Colours of the tasks" {
-                            @for (class, word) in [("running", "running"), ("finished", "finished"), ("initializing", "initializing"), ("waiting", "waiting"), ("failed", "failed")] {
-                                li { (swatch(class)) (word) }
+                        @if !timeline.tasks.spans.is_empty() {
+                            ul.legend aria-label="Colours of the tasks" {
+                                @for (class, word) in [("running", "running"), ("finished", "finished"), ("initializing", "initializing"), ("waiting", "waiting"), ("failed", "failed")] {
+                                    li { (swatch(class)) (word) }
+                                }
                             }
                         }
                     }
@@ -279,6 +285,7 @@ impl Story<'_> {
                         @for part in bounded(&numbered) {
                             @match part {
                                 Ok((index, decision)) => li value=(index + 1) {
+                                    span.number { (index + 1) }
                                     span.at { (self.since(decision.at)) }
                                     div {
                                         p.headline { strong { (sentence(&decision.headline)) }
@@ -408,6 +415,13 @@ fn time(at: Timestamp) -> Markup {
 /// A task's colour and pattern.
 fn swatch(state: &str) -> Markup {
     html! { svg width="14" height="14" aria-hidden="true" { rect.{ "task-" (state) } width="14" height="14" rx="2" {} } }
+}
+
+/// "to", drawn: not every font has an arrow.
+fn arrow() -> Markup {
+    html! {
+        svg.arrow width="18" height="12" viewBox="0 0 18 12" role="img" aria-label="to" { path d="M1 6 H16 M11.5 2 L16 6 L11.5 10" {} }
+    }
 }
 
 /// A sign beside a heading, drawn: not every font has one.

@@ -118,6 +118,11 @@ enum Task {
     ///
     /// Plays all scenarios and compares what each function calls with its role. A test makes the same comparison.
     Permissions,
+    /// Take the pictures of a deployment's page that the README shows
+    ///
+    /// Plays a change that crash-loops in virtual time, opens its page in the pinned browser (Linux on x86-64), and writes
+    /// docs/images. The same commit gives the same pictures.
+    Picture,
     /// Build the zips to install on AWS, with bills of materials and checksums, into target/package
     ///
     /// Every Lambda for each processor that Lambda has, linked against the C library of the runtime provided.al2023. The
@@ -138,6 +143,7 @@ fn main() -> ExitCode {
         Task::Mutants { arguments } => mutants::run(&workspace, &arguments),
         Task::Fuzz(arguments) => fuzz::run(&workspace, &arguments),
         Task::Permissions => programs::run_permissions(&workspace),
+        Task::Picture => programs::run_picture(&workspace),
         Task::Package(arguments) => package::run(&workspace, &arguments),
     };
     match done {

@@ -1,5 +1,5 @@
-//! `cargo xtask demo`, `sandbox`, `e2e`, `permissions` and `simulate`: builds the program of that name, with the Lambdas where it runs them, and
-//! becomes it.
+//! `cargo xtask demo`, `sandbox`, `e2e`, `permissions`, `picture` and `simulate`: builds the program of that name, with
+//! the Lambdas where it runs them, and becomes it.
 
 use std::error::Error;
 use std::ffi::OsString;
@@ -43,6 +43,8 @@ pub(crate) const E2E: &str = "e2e";
 const E2E_AWS: &str = "e2e-aws";
 /// Compares the template's roles with what is called. Has the handlers in itself.
 const PERMISSIONS: &str = "permissions";
+/// Takes the README's pictures of a deployment. Has the handlers in itself.
+const PICTURE: &str = "picture";
 /// Plays whole deployments in virtual time. Has the handlers in itself, and is built to be quick.
 const SIMULATE: &str = "simulate";
 /// The argument that asks for the suite on that engine.
@@ -72,6 +74,14 @@ fn suite_of(arguments: &[OsString]) -> (&'static str, Vec<OsString>) {
 pub(crate) fn run_permissions(workspace: &Workspace) -> Result<(), Box<dyn Error>> {
     report::progress(PERMISSIONS, "building it, then playing all scenarios (a minute)");
     become_program(workspace, PERMISSIONS, &["--bin", PERMISSIONS], &[])
+}
+
+/// Takes the README's pictures of a deployment, with the browser that is pinned for that.
+pub(crate) fn run_picture(workspace: &Workspace) -> Result<(), Box<dyn Error>> {
+    let python = tools::Python::provide(workspace)?;
+    tools::provide_browser(workspace, &python)?;
+    report::progress(PICTURE, "building it (minutes the first time, seconds later)");
+    become_program(workspace, PICTURE, &["--bin", PICTURE], &[])
 }
 
 /// Plays whole deployments, with the arguments as given.

@@ -13,7 +13,7 @@ use thiserror::Error;
 use crate::leftovers;
 use crate::process::{self, ProcessError};
 use crate::report;
-use crate::tools::{Python, provide_engine};
+use crate::tools::{Python, provide_browser, provide_engine};
 use crate::workspace::Workspace;
 
 /// How long a process may take to notice that its test has ended.
@@ -66,7 +66,8 @@ impl Tally {
 
 /// Runs the tests whose name contains one of the filters, or all without a filter; `arguments` go to the test programs.
 pub(crate) fn run(workspace: &Workspace, filters: &[String], arguments: &[String]) -> Result<(), Box<dyn Error>> {
-    Python::provide(workspace)?;
+    let python = Python::provide(workspace)?;
+    provide_browser(workspace, &python)?;
     provide_engine(workspace)?;
     report::progress("test", "building (minutes the first time)");
     // Everything in one build: the tests start the Lambdas' and the emulator's programs, which `cargo test` leaves out.

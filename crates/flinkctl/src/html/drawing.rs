@@ -11,12 +11,13 @@ use crate::terminal::words::between;
 
 /// The narrowest that it is drawn, in pixels; the style sheet says the same.
 const NARROWEST: f64 = 720.0;
-/// About how wide a character is.
-const CHARACTER: f64 = 6.7;
+/// About how wide a capital and any other character is, in pixels.
+const CAPITAL: f64 = 7.9;
+const CHARACTER: f64 = 6.1;
 /// Percent that a mark's words need at least for the next mark's to be told as well.
 const MARK_DISTANCE: f64 = 13.0;
-/// The same for a decision's number.
-const NUMBER_DISTANCE: f64 = 2.6;
+/// Decisions closer than so many percent share a sign.
+const NUMBER_DISTANCE: f64 = 3.2;
 
 /// A lane's name, where it begins and how high it is, in pixels; the style sheet says the same of the names.
 struct Row {
@@ -128,8 +129,8 @@ fn extent<T>(span: &Span<T>, axis: &Axis) -> (f64, f64) {
 
 /// Whether a text has room in so many percent, at the narrowest.
 fn fits(text: &str, width: f64) -> bool {
-    let characters = f64::from(u32::try_from(text.chars().count()).unwrap_or(u32::MAX));
-    characters * CHARACTER + 14.0 <= width / 100.0 * NARROWEST
+    let wide = |character: char| if character.is_uppercase() { CAPITAL } else { CHARACTER };
+    text.chars().map(wide).sum::<f64>() + 14.0 <= width / 100.0 * NARROWEST
 }
 
 fn when<T>(span: &Span<T>, axis: &Axis) -> String {
@@ -137,26 +138,37 @@ fn when<T>(span: &Span<T>, axis: &Axis) -> String {
 }
 
 fn bars(row: &Row, lane: &Lane<Words>, axis: &Axis) -> Markup {
+    let drawn = lane.drawn(|what| what.tone as u8);
+    let next = |index: usize| drawn.get(index + 1).map_or(100.0, |next| axis.left(next.from));
     html! {
-        @for span in lane.drawn(|what| what.tone as u8) {
-            @let (left, width) = extent(&span, axis);
+        @for (index, span) in drawn.iter().enumerate() {
+            @let (left, width) = extent(span, axis);
             g.(tone(span.what.tone)) {
-                title { (span.what.words) ", " (when(&span, axis)) }
-                svg x=(percent(left)) y=(row.top + 5.0) width=(percent(width)) height=(row.height - 10.0) class="bar" {
+                title { (span.what.words) ", " (when(span, axis)) }
+                svg x=(percent(left)) y=(row.top + 5.0) width=(percent(width)) height=(row.height - 10.0) {
                     rect.fill width="100%" height="100%" rx="3" {}
                 }
                 // Never too narrow to be seen.
-                svg x=(percent(left)) y=(row.top + 5.0) width="3" height=(row.height - 10.0) {
+                svg x=(percent(left.min(99.6))) y=(row.top + 5.0) width="3" height=(row.height - 10.0) {
                     rect.edge width="3" height="100%" rx="1" {}
                 }
-                @if fits(&span.what.words, width) {
+                @if let Some(words) = short(&span.what).into_iter().find(|words| fits(words, width)) {
                     svg x=(percent(left)) y=(row.top) width=(percent(width)) height=(row.height) {
-                        text.words x="9" y="22" { (span.what.words) }
+                        text.words x="9" y="22" { (words) }
                     }
+                } @else if let Some(words) = short(&span.what).into_iter().find(|words| fits(words, next(index) - left - width)) {
+                    svg x=(percent(left + width)) y=(row.top) class="mark" { text.words x="6" y="22" { (words) } }
                 }
             }
         }
     }
+}
+
+/// What may stand for a span: all of its words, or those that matter most.
+fn short(what: &Words) -> Vec<&str> {
+    let all = what.words.as_str();
+    let most = all.split_once(": ").map(|(what_it_is, end)| if what.tone == Tone::Bad { end } else { what_it_is });
+    [all].into_iter().chain(most).collect()
 }
 
 /// Tasks above each other, by state: at work at the bottom.
@@ -212,61 +224,67 @@ fn share(count: u64, most: u64) -> f64 {
 
 fn marks(row: &Row, all: &[Mark], axis: &Axis) -> Markup {
     let middle = row.top + row.height / 2.0;
-    let mut told_until = f64::MIN;
+    let placed: Vec<(f64, &Mark)> = drawn_marks(all).map(|mark| (axis.left(mark.at).clamp(1.0, 99.0), mark)).collect();
+    let lefts: Vec<f64> = placed.iter().map(|(left, _)| *left).collect();
     html! {
-        @for mark in drawn_marks(all) {
-            @let left = axis.left(mark.at);
-            @let is_told = left >= told_until;
+        @for (index, (left, mark)) in placed.iter().enumerate() {
             g.(tone(mark.tone)) {
                 title { (mark.words) ", " (clock(between(axis.begin(), mark.at))) }
-                svg x=(percent(left)) y=(middle) class="mark" {
+                svg x=(percent(*left)) y=(middle) class="mark" {
                     @if mark.tone == Tone::Bad {
                         path.edge d="M0 -6 L6 5 L-6 5 Z" {}
                     } @else {
                         circle.edge r="4.5" {}
                     }
-                }
-                @if is_told { (beside(left, middle + 4.5, 9, &mark.words)) }
-            }
-            @if is_told { ({ told_until = left + MARK_DISTANCE; "" }) }
-        }
-    }
-}
-
-/// Words beside a mark: to its left where there is no room on its right.
-fn beside(left: f64, y: f64, distance: i32, words: &str) -> Markup {
-    let is_left = left > 86.0;
-    html! {
-        svg x=(percent(left)) y=(y) class="mark" {
-            text.words x=(if is_left { -distance } else { distance }) y="0" text-anchor=(if is_left { "end" } else { "start" }) {
-                (words)
-            }
-        }
-    }
-}
-
-/// Decisions by their numbers in the list.
-fn decisions(all: &[Decision], axis: &Axis) -> Markup {
-    let middle = DECISIONS.top + DECISIONS.height / 2.0;
-    let numbered: Vec<(usize, &Decision)> = all.iter().enumerate().collect();
-    let mut told_until = f64::MIN;
-    html! {
-        @for (index, decision) in drawn_marks(&numbered) {
-            @let left = axis.left(decision.at).clamp(0.8, 99.0);
-            @let is_told = left >= told_until;
-            g.(tone(decision.tone)) {
-                title { (decision.headline) ", " (clock(between(axis.begin(), decision.at))) }
-                line.edge-line x1=(percent(left)) x2=(percent(left)) y1=(STEP.top) y2=(middle) {}
-                svg x=(percent(left)) y=(middle) class="mark" {
-                    @if is_told {
-                        circle.number r="10" {}
-                        text.digit x="0" y="4" text-anchor="middle" { (index + 1) }
-                    } @else {
-                        circle.edge r="3" {}
+                    @if let Some((x, anchor)) = place_of_words(&lefts, index) {
+                        text.words x=(x) y="4.5" text-anchor=(anchor) { (mark.words) }
                     }
                 }
             }
-            @if is_told { ({ told_until = left + NUMBER_DISTANCE; "" }) }
+        }
+    }
+}
+
+/// Where a mark's words stand: after the last of marks that are close together, and to the left of a mark that has no
+/// room on its right.
+fn place_of_words(lefts: &[f64], index: usize) -> Option<(i32, &'static str)> {
+    let left = *lefts.get(index)?;
+    let next = lefts.get(index + 1).copied().unwrap_or(f64::MAX);
+    let before = index.checked_sub(1).and_then(|before| lefts.get(before)).copied().unwrap_or(f64::MIN);
+    let is_room_after = left <= 100.0 - MARK_DISTANCE && next - left >= MARK_DISTANCE;
+    // The words of the mark before may stand in between.
+    let is_room_before = left > 100.0 - MARK_DISTANCE && left - before >= 2.0 * MARK_DISTANCE;
+    is_room_after.then_some((9, "start")).or(is_room_before.then_some((-9, "end")))
+}
+
+/// Decisions by their numbers in the list; those at about the same time share a sign.
+fn decisions(all: &[Decision], axis: &Axis) -> Markup {
+    let middle = DECISIONS.top + DECISIONS.height / 2.0;
+    let numbered: Vec<(usize, &Decision)> = all.iter().enumerate().collect();
+    let mut groups: Vec<(f64, Vec<(usize, &Decision)>)> = Vec::new();
+    for (index, decision) in drawn_marks(&numbered) {
+        let left = axis.left(decision.at);
+        match groups.last_mut() {
+            Some((first, group)) if left - *first < NUMBER_DISTANCE => group.push((*index, decision)),
+            _ => groups.push((left, vec![(*index, decision)])),
+        }
+    }
+    html! {
+        @for (left, group) in &groups {
+            @if let (Some((first, decision)), Some((last, latest))) = (group.first(), group.last()) {
+                @let numbers = if first == last { (first + 1).to_string() } else { format!("{}–{}", first + 1, last + 1) };
+                @let half = f64::from(u32::try_from(numbers.len()).unwrap_or(u32::MAX)).mul_add(3.4, 6.6);
+                // What is at the edge stands beside it.
+                @let shift = if *left > 97.0 { -half } else if *left < 3.0 { half } else { 0.0 };
+                g.(tone(group.iter().map(|(_, it)| it.tone).max().unwrap_or(latest.tone))) {
+                    title { (decision.headline) @if first != last { " … " (latest.headline) } ", " (clock(between(axis.begin(), decision.at))) }
+                    line.edge-line x1=(percent(*left)) x2=(percent(*left)) y1=(STEP.top) y2=(middle) {}
+                    svg x=(percent(*left)) y=(middle) class="mark" {
+                        rect.pill x=(shift - half) y="-10" width=(half * 2.0) height="20" rx="10" {}
+                        text.digit x=(shift) y="4" text-anchor="middle" { (numbers) }
+                    }
+                }
+            }
         }
     }
 }

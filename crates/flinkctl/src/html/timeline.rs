@@ -4,12 +4,15 @@
 use jiff::Timestamp;
 use lifecycle::deployment::{Deployment, Rung};
 use lifecycle::evidence::Tasks;
+use lifecycle::report::Outcome;
 use lifecycle::status::{ApplicationStatus, JobState};
 use lifecycle::verdict::{Judgement, Reason};
 
 use crate::steps::{decision, reasons_of_decision, step};
 use crate::terminal::words::between;
 use crate::visits::Visit;
+
+use super::words::heading;
 
 /// A lane is drawn of at most so many spans, and of so many marks.
 const MOST_DRAWN: usize = 300;
@@ -289,12 +292,20 @@ impl Timeline {
     }
 
     fn decide(&mut self, at: Timestamp, deployment: &Deployment) {
-        let headline = decision(deployment);
+        let headline = match &deployment.report {
+            Some(report) => format!("the end: {}", heading(report.outcome).to_lowercase()),
+            None => decision(deployment),
+        };
         let (reasons, tone) = match &deployment.report {
             Some(report) => {
                 let refusals = report.refusals.iter().map(ToString::to_string);
                 let reasons = report.because.iter().map(ToString::to_string).chain(refusals).collect();
-                (reasons, if report.success { Tone::Good } else { Tone::Bad })
+                let tone = match report.outcome {
+                    Outcome::Deployed | Outcome::NoChange => Tone::Good,
+                    Outcome::RolledBack | Outcome::Restored | Outcome::Superseded => Tone::Open,
+                    Outcome::Refused | Outcome::NeedsAttention => Tone::Bad,
+                };
+                (reasons, tone)
             }
             None => (reasons_of_decision(deployment), tone_of(deployment)),
         };
@@ -379,6 +390,8 @@ fn step_of(visit: &Visit, last: Option<&Words>) -> Option<Words> {
         "TakeTurn" | "WaitForTurn" => ("wait for the turn".to_owned(), Tone::Busy),
         "Prepare" | "WaitToPrepare" => ("prepare".to_owned(), Tone::Busy),
         "SubmitUpdate" | "RollBack" | "ForceStop" | "Restore" => (step(&visit.state, deployment), Tone::Act),
+        // What waits for an act to be done is part of it.
+        "WaitForOperation" | "CheckOperation" if last.is_some_and(|last| last.tone == Tone::Act) => return None,
         "WaitForOperation" | "CheckOperation" => ("wait for the service".to_owned(), Tone::Busy),
         // The look that ends a quiet time is part of it.
         "CheckSubtasks" if last.is_some_and(|last| last.words == QUIET) => return None,
