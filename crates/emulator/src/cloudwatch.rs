@@ -221,6 +221,7 @@ impl CloudWatch {
         let answer = match operation {
             "GetMetricData" => self.get_metric_data(&request),
             "DescribeAlarms" => self.describe_alarms(&request),
+            "DescribeAlarmsForMetric" => describe_alarms_for_metric(&request),
             _ => Err(Refused("UnknownOperationException", format!("the emulator does not know {operation}"))),
         };
         answer.map_or_else(refuse, |out| codec::encode(protocol, operation, &request_id, &out))
@@ -474,6 +475,14 @@ impl Query {
             stat: statistic,
             returned: codec::truth(&value["ReturnData"]).unwrap_or(true),
         })
+    }
+}
+
+/// Alarms here have a state that tests set, and no metric: there are none for any.
+fn describe_alarms_for_metric(request: &Value) -> Result<Out, Refused> {
+    match ["MetricName", "Namespace"].into_iter().find(|name| !request[*name].is_string()) {
+        Some(missing) => Err(invalid(format!("The parameter {missing} is required."))),
+        None => Ok(Out::Structure(vec![("MetricAlarms", Out::List(Vec::new()))])),
     }
 }
 

@@ -33,6 +33,6 @@ pub(super) async fn begin(context: &mut Context, request: &Value, how: &Begin) -
         context.output.result(&[line], &told)?;
         return Ok(Exit::Done);
     }
-    context.output.lines(&[Line::new().and(Style::Faint, format!("execution {name}"))])?;
+    context.output.text(Style::Faint, &format!("execution {name}"))?;
     follow(context, &arn).await
 }
