@@ -40,9 +40,12 @@ fn pages() -> Vec<(String, String)> {
         "CONTRIBUTING.md",
         "CHANGELOG.md",
         "docs/architecture.md",
+        "docs/flinkctl.md",
         "docs/operations.md",
         "docs/real-flink.md",
+        "docs/reliability.md",
         "docs/security.md",
+        "docs/tutorial.md",
     ]
     .map(str::to_owned)
     .to_vec();

@@ -6,12 +6,16 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
+use clap::CommandFactory as _;
 use emulator::record::Event;
+use flinkctl::arguments::Arguments;
+use flinkctl::failure::Exit;
 use scenarios::sandbox::{APPLICATION_NAME, BAD_KEY, FIRST_KEY, GOOD_KEY, Options, SNAPSHOT, Sandbox};
 use scenarios::world::BUCKET;
 use serde_json::{Value, json};
 
 const FLINKCTL: &str = env!("CARGO_BIN_EXE_flinkctl");
+const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/flinkctl.md");
 const TERMINAL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/terminal.py");
 const FAST: Options = Options { port: 0, speed: 1_000, flink: None };
 /// So slow that a deployment is still under way when Ctrl-C is pressed.
@@ -77,6 +81,22 @@ impl Stage {
         (told["code"].as_i64().unwrap(), told["shown"].as_str().unwrap().to_owned())
     }
 
+    /// Ends the sandbox, once every call of the person's is one that the documentation names.
+    async fn end(self) {
+        let page = std::fs::read_to_string(PAGE).unwrap();
+        for entry in &self.sandbox.emulator().record() {
+            let Event::Call(call) = &entry.event else { continue };
+            if call.principal.as_deref() != Some("person") || call.service == "flink" {
+                continue;
+            }
+            let service = call.service.trim_end_matches("v2");
+            let operation = call.operation.replace("HeadObject", "GetObject").replace("states:", "");
+            let action = format!("`{service}:{operation}`");
+            assert!(page.contains(&action), "docs/flinkctl.md does not name {action}");
+        }
+        self.sandbox.shut_down().await;
+    }
+
     /// Calls that somebody made and that changed something, but for the start of executions.
     fn changes_by(&self, principal: &str) -> Vec<String> {
         let record = self.sandbox.emulator().record();
@@ -136,7 +156,7 @@ async fn a_change_goes_live_and_a_bad_one_comes_back() {
     let status = stage.run(&["status", APPLICATION_NAME, "--output", "json"]).await.json();
     assert_eq!(status["code"]["key"], FIRST_KEY, "the code before the good change, and not the bad one: {status}");
     assert_eq!(stage.changes_by("person"), Vec::<String>::new(), "flinkctl itself changes nothing");
-    stage.sandbox.shut_down().await;
+    stage.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -162,7 +182,7 @@ async fn code_is_uploaded_and_pinned_and_properties_stay() {
     let status = stage.run(&["status", APPLICATION_NAME, "--output", "json"]).await.json();
     assert_eq!(status["code"]["key"], "applications/orders/orders-2.0.0.jar", "{status}");
     assert!(status["code"]["objectVersion"].is_string(), "{status}");
-    stage.sandbox.shut_down().await;
+    stage.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -204,7 +224,7 @@ async fn snapshots_and_what_is_done_by_hand() {
     for name in ["deploy state machine", "snapshot state machine", "bucket versioning", "alarms", "logging"] {
         assert!(names.contains(name), "{name}: {names:?}");
     }
-    stage.sandbox.shut_down().await;
+    stage.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -251,7 +271,7 @@ async fn what_cannot_be_meant_is_told_in_a_sentence_with_the_next_step() {
         assert!(ran.err.contains(told), "{variable}: {}", ran.err);
     }
     assert_eq!(stage.changes_by("person"), Vec::<String>::new());
-    stage.sandbox.shut_down().await;
+    stage.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -269,7 +289,7 @@ async fn a_terminal_of_forty_columns_shows_whole_words() {
     for line in shown.split(['\n', '\r']) {
         assert!(width(line) <= 40, "{}: {line:?}", width(line));
     }
-    stage.sandbox.shut_down().await;
+    stage.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -293,7 +313,25 @@ async fn ctrl_c_and_a_closed_pipe_end_the_following_alone() {
     command.envs(flinkctl.get_envs().filter_map(|(name, value)| Some((name, value?)))).args(["-c", &script]);
     let closed = output(command).await;
     assert!(closed.code == 141 && closed.err.contains("Nobody reads"), "{} {}", closed.code, closed.err);
-    stage.sandbox.shut_down().await;
+    stage.end().await;
+}
+
+#[test]
+fn the_documentation_names_every_command_and_exit_code() {
+    use Exit::{CutShort, Done, Failed, Interrupted, Misuse, NeedsAttention, NobodyReads, Refused, Undone};
+    let page = std::fs::read_to_string(PAGE).unwrap();
+    let rows = |wanted: &dyn Fn(&str) -> bool| -> BTreeSet<String> {
+        let cells = page.lines().filter_map(|line| line.strip_prefix("| `")?.split_once("` |")).map(|(cell, _)| cell);
+        cells.filter(|cell| wanted(cell)).map(str::to_owned).collect()
+    };
+    let all = Arguments::command();
+    let commands: BTreeSet<String> = all.get_subcommands().map(|command| command.get_name().to_owned()).collect();
+    let is_code = |cell: &str| cell.parse::<u8>().is_ok();
+    let is_command = |cell: &str| !is_code(cell) && !cell.contains([':', '-', ' ']);
+    let told = rows(&is_command);
+    assert!(commands.is_subset(&told), "{:?}", commands.difference(&told));
+    let exits = [Done, Failed, Misuse, Undone, NeedsAttention, Refused, CutShort, Interrupted, NobodyReads];
+    assert_eq!(rows(&is_code), exits.map(|exit| (exit as u8).to_string()).into());
 }
 
 #[test]
