@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use flinkctl::executions::Execution;
 use flinkctl::html;
 use flinkctl::visits::Visit;
+use jiff::SignedDuration;
 use scenarios::browser::{Browser, Page, View};
 use scenarios::catalogue::scenario;
 use scenarios::pages::executions;
@@ -81,6 +82,23 @@ fn begun(status: &str, count: usize) -> (Execution, Vec<Visit>) {
     (execution, visits)
 }
 
+/// As many visits as a history can tell of, over days: the same over and over.
+fn longest() -> (Execution, Vec<Visit>) {
+    let (mut execution, once) = played("loop-of-90-seconds");
+    let mut visits = Vec::new();
+    for round in 0..200 {
+        let later = SignedDuration::from_mins(20) * round;
+        visits.extend(once.iter().cloned().map(|visit| Visit {
+            entered_at: visit.entered_at + later,
+            exited_at: visit.exited_at.map(|at| at + later),
+            ..visit
+        }));
+    }
+    visits.truncate(12_500);
+    execution.ended_at = visits.last().map(|visit| visit.entered_at);
+    (execution, visits)
+}
+
 /// Everything that is wrong with a page, in words.
 fn faults(page: &mut Page<'_>) -> Vec<String> {
     let mut faults = Vec::new();
@@ -144,6 +162,7 @@ fn everybody_can_read_it_everywhere() {
         ("cut short", begun("ABORTED", 12)),
         ("cut short before anything", begun("TIMED_OUT", 0)),
         ("hostile", (hostile, visits)),
+        ("longest", longest()),
     ];
     for (case, (execution, visits)) in &cases {
         let written = written(execution, visits);

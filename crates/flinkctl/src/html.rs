@@ -31,8 +31,10 @@ use words::{clock, heading, machine_moment, meaning, moment, sentence, shortened
 const STYLE: &str = include_str!("html/style.css");
 /// Nothing may be fetched, run, embedded or sent.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'";
-/// A table or list has at most so many rows: the first half of them, and the last.
+/// A table has at most so many rows: the first half of them, and the last.
 const MOST_ROWS: usize = 200;
+/// So many decisions are listed, which have their reasons with them.
+const MOST_DECISIONS: usize = 60;
 
 /// The page of an execution, as of now.
 pub fn page(execution: &Execution, visits: &[Visit], now: Timestamp) -> String {
@@ -260,7 +262,7 @@ impl Story<'_> {
                             @if self.execution.is_running() { ", and going on" }
                             ". Minutes and seconds are since the beginning. What one look saw is drawn until the next look; where a lane "
                             "is empty, nobody looked. Numbers are those of the decisions below."
-                            @if !axis.breaks().is_empty() { " A long stretch without change (⋯) is drawn short." }
+                            @if !axis.breaks().is_empty() { " A long stretch without change (…) is drawn short." }
                         }
                         @if !timeline.tasks.spans.is_empty() {
                             ul.legend aria-label="Colours of the tasks" {
@@ -282,7 +284,7 @@ impl Story<'_> {
                 section aria-labelledby="decisions" {
                     h2 id="decisions" { "Decisions" }
                     ol.decisions {
-                        @for part in bounded(&numbered) {
+                        @for part in bounded(&numbered, MOST_DECISIONS) {
                             @match part {
                                 Ok((index, decision)) => li value=(index + 1) {
                                     span.number { (index + 1) }
@@ -298,7 +300,7 @@ impl Story<'_> {
                                         }
                                     }
                                 },
-                                Err(left_out) => li.left-out value=(MOST_ROWS / 2 + 1) { (left_out) " more are left out here." },
+                                Err(left_out) => li.left-out value=(MOST_DECISIONS / 2 + 1) { (left_out) " more are left out here." },
                             }
                         }
                     }
@@ -316,7 +318,7 @@ impl Story<'_> {
                     h2 id="changes" { "The timeline in words" }
                     table {
                         thead { tr { th scope="col" { "Time" } th scope="col" { "Of what" } th scope="col" { "What was seen or done" } } }
-                        tbody { @for part in bounded(&rows) { @match part {
+                        tbody { @for part in bounded(&rows, MOST_ROWS) { @match part {
                             Ok((at, lane, words)) => tr { td.at { (self.since(*at)) } th scope="row" { (lane) } td { (sentence(&shortened(words))) } },
                             Err(left_out) => tr { td colspan="3" { (left_out) " more are left out here." } },
                         } } }
@@ -336,7 +338,7 @@ impl Story<'_> {
                     h2 id="events" { "Events" }
                     table {
                         thead { tr { th scope="col" { "Time" } th scope="col" { "Event" } } }
-                        tbody { @for part in bounded(events) { @match part {
+                        tbody { @for part in bounded(events, MOST_ROWS) { @match part {
                             Ok(event) => tr { td.at { (self.since(event.at)) } td { (shortened(&event.what)) } },
                             Err(left_out) => tr { td colspan="2" { (left_out) " more are left out here." } },
                         } } }
@@ -355,7 +357,7 @@ impl Story<'_> {
                         summary { (self.visits.len()) " visits to states" }
                         table {
                             thead { tr { th scope="col" { "Entered" } th scope="col" { "State" } th scope="col" { "For" } } }
-                            tbody { @for part in bounded(self.visits) { @match part {
+                            tbody { @for part in bounded(self.visits, MOST_ROWS) { @match part {
                                 Ok(visit) => tr {
                                     td.at { (self.since(visit.entered_at)) }
                                     th scope="row" { (shortened(&visit.state)) }
@@ -437,12 +439,12 @@ fn sign(name: &str) -> Markup {
 }
 
 /// The first and the last of many; between them how many are left out.
-fn bounded<T>(all: &[T]) -> Vec<Result<&T, usize>> {
-    if all.len() <= MOST_ROWS {
+fn bounded<T>(all: &[T], most: usize) -> Vec<Result<&T, usize>> {
+    if all.len() <= most {
         return all.iter().map(Ok).collect();
     }
-    let (first, rest) = all.split_at(MOST_ROWS / 2);
-    let (left_out, last) = rest.split_at(rest.len() - MOST_ROWS / 2);
+    let (first, rest) = all.split_at(most / 2);
+    let (left_out, last) = rest.split_at(rest.len() - most / 2);
     first.iter().map(Ok).chain([Err(left_out.len())]).chain(last.iter().map(Ok)).collect()
 }
 

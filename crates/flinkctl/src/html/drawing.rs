@@ -16,8 +16,9 @@ const CAPITAL: f64 = 7.9;
 const CHARACTER: f64 = 6.1;
 /// Percent that a mark's words need at least for the next mark's to be told as well.
 const MARK_DISTANCE: f64 = 13.0;
-/// Decisions closer than so many percent share a sign.
-const NUMBER_DISTANCE: f64 = 3.2;
+/// How wide a digit in a decision's sign is, and half of what is around its digits, in pixels.
+const DIGIT: f64 = 6.8;
+const AROUND: f64 = 6.6;
 
 /// A lane's name, where it begins and how high it is, in pixels; the style sheet says the same of the names.
 struct Row {
@@ -105,7 +106,7 @@ fn grid(axis: &Axis) -> Markup {
             }
         }
         @for it in axis.breaks() {
-            text.time x=(percent(it.middle)) y="13" text-anchor="middle" { "⋯ " (it.words) " ⋯" }
+            text.time x=(percent(it.middle)) y="13" text-anchor="middle" { "… " (it.words) " …" }
         }
     }
 }
@@ -261,11 +262,13 @@ fn place_of_words(lefts: &[f64], index: usize) -> Option<(i32, &'static str)> {
 fn decisions(all: &[Decision], axis: &Axis) -> Markup {
     let middle = DECISIONS.top + DECISIONS.height / 2.0;
     let numbered: Vec<(usize, &Decision)> = all.iter().enumerate().collect();
+    let digits = all.len().to_string().len();
+    let distance = width_of_sign(2 * digits + 1) / NARROWEST * 100.0;
     let mut groups: Vec<(f64, Vec<(usize, &Decision)>)> = Vec::new();
     for (index, decision) in drawn_marks(&numbered) {
         let left = axis.left(decision.at);
         match groups.last_mut() {
-            Some((first, group)) if left - *first < NUMBER_DISTANCE => group.push((*index, decision)),
+            Some((first, group)) if left - *first < distance => group.push((*index, decision)),
             _ => groups.push((left, vec![(*index, decision)])),
         }
     }
@@ -273,7 +276,7 @@ fn decisions(all: &[Decision], axis: &Axis) -> Markup {
         @for (left, group) in &groups {
             @if let (Some((first, decision)), Some((last, latest))) = (group.first(), group.last()) {
                 @let numbers = if first == last { (first + 1).to_string() } else { format!("{}–{}", first + 1, last + 1) };
-                @let half = f64::from(u32::try_from(numbers.len()).unwrap_or(u32::MAX)).mul_add(3.4, 6.6);
+                @let half = width_of_sign(numbers.chars().count()) / 2.0;
                 // What is at the edge stands beside it.
                 @let shift = if *left > 97.0 { -half } else if *left < 3.0 { half } else { 0.0 };
                 g.(tone(group.iter().map(|(_, it)| it.tone).max().unwrap_or(latest.tone))) {
@@ -287,4 +290,9 @@ fn decisions(all: &[Decision], axis: &Axis) -> Markup {
             }
         }
     }
+}
+
+/// How wide the sign of a decision is, with so many characters in it.
+fn width_of_sign(characters: usize) -> f64 {
+    f64::from(u32::try_from(characters).unwrap_or(u32::MAX)).mul_add(DIGIT, 2.0 * AROUND)
 }
