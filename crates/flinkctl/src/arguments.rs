@@ -23,6 +23,9 @@ Exit codes:
 Credentials, region and endpoint come from where the AWS SDKs look for them: environment,
 ~/.aws/config, ~/.aws/credentials, single sign-on, the machine's role.";
 
+/// Heading of the options of every command.
+const EVERYWHERE: &str = "Options of every command";
+
 /// Verified deployments of Managed Service for Apache Flink applications.
 ///
 /// A change goes in; out comes the new version, verified down to its subtasks and checkpoints, or the old version back
@@ -43,22 +46,22 @@ pub struct Arguments {
 #[derive(Debug, Args)]
 pub struct Global {
     /// How to tell it: as text for people, or as one JSON value on standard output for programs.
-    #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
+    #[arg(long, global = true, help_heading = EVERYWHERE, value_enum, default_value_t = Format::Text)]
     pub output: Format,
     /// Whether to use colours.
-    #[arg(long, global = true, value_enum, default_value_t = Colour::Auto, value_name = "WHEN")]
+    #[arg(long, global = true, help_heading = EVERYWHERE, value_enum, default_value_t = Colour::Auto, value_name = "WHEN")]
     pub color: Colour,
     /// Profile of the AWS configuration files.
-    #[arg(long, global = true, value_name = "NAME")]
+    #[arg(long, global = true, help_heading = EVERYWHERE, value_name = "NAME")]
     pub profile: Option<String>,
     /// AWS region.
-    #[arg(long, global = true, value_name = "NAME")]
+    #[arg(long, global = true, help_heading = EVERYWHERE, value_name = "NAME")]
     pub region: Option<String>,
     /// Endpoint of all services, such as the sandbox's http://127.0.0.1:4600.
-    #[arg(long, global = true, value_name = "URL")]
+    #[arg(long, global = true, help_heading = EVERYWHERE, value_name = "URL")]
     pub endpoint_url: Option<String>,
     /// Name or ARN of the deploy state machine, where there is more than one in the region.
-    #[arg(long, global = true, value_name = "NAME|ARN", env = "FLINKCTL_STATE_MACHINE")]
+    #[arg(long, global = true, help_heading = EVERYWHERE, value_name = "NAME|ARN", env = "FLINKCTL_STATE_MACHINE")]
     pub state_machine: Option<String>,
 }
 

@@ -7,13 +7,16 @@ use clap::Parser as _;
 use flinkctl::arguments::Arguments;
 use flinkctl::commands::{Surroundings, run};
 use flinkctl::failure::{Exit, Failure};
+use flinkctl::terminal::line::{Line, Style};
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let ended = runtime().and_then(|runtime| runtime.block_on(run(arguments, surroundings())));
     let exit = ended.unwrap_or_else(|failure| {
+        let told: Vec<String> =
+            failure.to_string().lines().map(|line| Line::new().and(Style::Plain, line).plain()).collect();
         // Nothing is left to tell it to if standard error is closed.
-        let _ = writeln!(io::stderr(), "flinkctl: {failure}");
+        let _ = writeln!(io::stderr(), "flinkctl: {}", told.join("\n"));
         failure.exit
     });
     ExitCode::from(exit as u8)

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use clap::CommandFactory as _;
+use emulator::flink::FlinkVersion;
 use emulator::record::Event;
 use flinkctl::arguments::Arguments;
 use flinkctl::failure::Exit;
@@ -20,6 +21,9 @@ const TERMINAL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/terminal.py")
 const FAST: Options = Options { port: 0, speed: 1_000, flink: None };
 /// So slow that a deployment is still under way when Ctrl-C is pressed.
 const SLOW: Options = Options { port: 0, speed: 5, flink: None };
+
+/// Waits go by as fast as a real Flink comes along.
+const ON_FLINK: Options = Options { port: 0, speed: 6, flink: Some(FlinkVersion::V1_20) };
 
 /// A sandbox, and the program in its surroundings.
 struct Stage {
@@ -288,6 +292,21 @@ async fn a_terminal_of_forty_columns_shows_whole_words() {
     };
     for line in shown.split(['\n', '\r']) {
         assert!(width(line) <= 40, "{}: {line:?}", width(line));
+    }
+    stage.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_fails_on_a_real_flink_is_told_live_on_a_terminal() {
+    let stage = Stage::new(ON_FLINK).await;
+    let status = stage.run(&["status", APPLICATION_NAME, "--output", "json"]).await.json();
+    assert_eq!(status["job"]["state"], "RUNNING", "{status}");
+    let quick = ["--policy", "settleSeconds=10", "--policy", "bakeSeconds=20"];
+    let deploy = ["deploy", APPLICATION_NAME, "--code", &s3(BAD_KEY)];
+    let (code, shown) = stage.on_terminal(80, "", &[&deploy[..], &quick[..]].concat()).await;
+    assert_eq!(code, 3, "{shown}");
+    for told in ["Failing: ", "java.lang.IllegalStateException", "RolledBack", "1 → 3"] {
+        assert!(shown.contains(told), "{told}: {shown}");
     }
     stage.end().await;
 }

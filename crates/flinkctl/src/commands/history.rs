@@ -12,7 +12,7 @@ use crate::terminal::line::{Line, Style, wrap};
 use crate::terminal::words::{between, length};
 
 /// Executions that are looked through.
-const MOST: usize = 1_000;
+const MOST: usize = 300;
 
 /// A deployment in the list.
 #[derive(Debug, Serialize)]

@@ -49,10 +49,13 @@ impl Line {
         Self::default()
     }
 
-    /// The line with more text at its end.
+    /// The line with more text at its end. Control characters are left out: what a job says may hold any, and a terminal
+    /// would do as they say.
     #[must_use]
     pub fn and(mut self, style: Style, text: impl Into<String>) -> Self {
-        self.0.push((style, text.into()));
+        let mut text = text.into();
+        text.retain(|character| !character.is_control());
+        self.0.push((style, text));
         self
     }
 
@@ -152,6 +155,12 @@ mod tests {
             let squeezed = |text: &str| text.replace(' ', "");
             assert_eq!(squeezed(&lines.concat()), squeezed(text), "{width}");
         }
+    }
+
+    #[test]
+    fn what_a_text_orders_a_terminal_to_do_is_left_out() {
+        let line = Line::new().and(Style::Plain, "failed: \u{1b}]0;title\u{7}\u{1b}[2J\r\u{9b}31mred\u{8}");
+        assert_eq!(line.plain(), "failed: ]0;title[2J31mred");
     }
 
     #[test]
