@@ -348,7 +348,8 @@ impl<'a> Scene<'a> {
         if outcomes != [json!(report.outcome)] {
             return Err(format!("the bus was told {outcomes:?} instead of {}", report.outcome));
         }
-        let letters = self.until_mail(&format!("Execution: {}\n", report.execution)).await?;
+        // The link to the console ends with it.
+        let letters = self.until_mail(&format!(":{}\n", report.execution)).await?;
         if letters.len() == 1 { Ok(()) } else { Err(format!("told {} times: {letters:?}", letters.len())) }
     }
 
