@@ -14,7 +14,7 @@ pub use error::Error;
 pub use event::{Event, Execution, SubmitEvent, TurnEvent};
 pub use metrics::{Metric, Metrics, Unit};
 pub use run::{
-    Answer, Environment, StartError, invoke, log_filter, managed_flink, read, required_variable, run, sdk_config,
-    variable, variable_even_if_empty,
+    Answer, Environment, StartError, invoke, log_filter, managed_flink, managed_flink_with, read, required_variable,
+    run, sdk_config, variable, variable_even_if_empty,
 };
 pub use snapshots::SnapshotEvent;

@@ -103,9 +103,13 @@ pub async fn sdk_config() -> SdkConfig {
 
 /// Clients for the application, from the environment.
 pub async fn managed_flink(environment: &Environment) -> ManagedFlink {
-    let config = sdk_config().await;
+    managed_flink_with(&sdk_config().await, environment)
+}
+
+/// The same over a configuration that other clients share: it is loaded once, and so are credentials.
+pub fn managed_flink_with(config: &SdkConfig, environment: &Environment) -> ManagedFlink {
     let endpoint = if environment.is_overridden { Endpoint::Overridden } else { Endpoint::Aws };
-    ManagedFlink::new(&config, Arc::new(HttpsTransport::new()), endpoint)
+    ManagedFlink::new(config, Arc::new(HttpsTransport::new()), endpoint)
 }
 
 /// Takes events until the sandbox ends. `function` is the Lambda itself.

@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use aws_config::SdkConfig;
 use aws_sdk_cloudwatchlogs::Client;
 use aws_sdk_cloudwatchlogs::types::FilteredLogEvent;
 use jiff::Timestamp;
@@ -21,17 +22,21 @@ const PAGE: i32 = 200;
 /// Reads the jobs' logs. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct JobLog {
-    logs: Client,
+    config: SdkConfig,
 }
 
 impl JobLog {
-    /// A client over this configuration.
-    pub fn new(config: &aws_config::SdkConfig) -> Self {
-        let logs = aws_sdk_cloudwatchlogs::config::Builder::from(config)
+    /// Over this configuration. A client is made when a log is read, which few deployments need.
+    pub fn new(config: &SdkConfig) -> Self {
+        Self { config: config.clone() }
+    }
+
+    fn client(&self) -> Client {
+        let logs = aws_sdk_cloudwatchlogs::config::Builder::from(&self.config)
             .retry_partition(retry_budget("logs"))
             .interceptor(Bound)
             .build();
-        Self { logs: Client::from_conf(logs) }
+        Client::from_conf(logs)
     }
 
     /// The first failure that the application's log tells of, without secrets; none where it has no log, where it tells of
@@ -70,7 +75,7 @@ impl JobLog {
     /// The lines that may tell, earliest first, as far as the bounds go.
     async fn lines(&self, group: &str, stream: &str, search: &LogSearch) -> Result<Vec<LogLine>, Error> {
         let call = self
-            .logs
+            .client()
             .filter_log_events()
             .log_group_name(group)
             .log_stream_names(stream)
